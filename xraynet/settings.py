@@ -1,0 +1,112 @@
+"""Reads and writes configuration: text that cannot execute, structured into the owners' frozen dataclasses.
+
+A default exists once, in the dataclass beside its owner. A key that nobody owns is an error that names the near ones.
+An absent key takes the dataclass's default.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar, get_type_hints
+
+import cattrs
+import tomli_w
+
+from xraynet.errors import ConfigError
+
+Config = TypeVar("Config")
+
+
+def structure_config(values: Mapping[str, object], config_type: type[Config], *, where: str) -> Config:
+    """A dataclass of ``config_type`` from nested tables; ``where`` names the file in errors.
+
+    Raises ConfigError for an unknown key, a missing one, or a value that the dataclass refuses.
+    """
+    _check_keys(values, config_type, where=where, prefix="")
+    converter = cattrs.Converter(forbid_extra_keys=True, prefer_attrib_converters=True)
+    for scalar in (int, float, str, bool):
+        converter.register_structure_hook(scalar, _structure_scalar)
+    try:
+        return converter.structure(values, config_type)
+    except cattrs.BaseValidationError as error:
+        raise ConfigError(f"{where}: " + "; ".join(cattrs.transform_error(error))) from error
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _structure_scalar(value: object, expected: type) -> object:
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not expected:
+        raise TypeError(f"{value!r} is not {expected.__name__}")
+    return value
+
+
+def _check_keys(values: Mapping[str, object], config_type: type, *, where: str, prefix: str) -> None:
+    if not is_dataclass(config_type):
+        return
+    hints = get_type_hints(config_type)
+    known = {item.name for item in fields(config_type)}
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+            meant = f"did you mean {', '.join(near)}?" if near else f"known keys: {', '.join(sorted(known))}"
+            raise ConfigError(f"{where}: unknown key '{prefix}{key}'; {meant}")
+        if isinstance(value, Mapping):
+            _check_keys(value, hints[key], where=where, prefix=f"{prefix}{key}.")
+    for item in fields(config_type):
+        if item.name not in values and item.default is MISSING and item.default_factory is MISSING:
+            raise ConfigError(f"{where}: key '{prefix}{item.name}' is missing and has no default")
+
+
+def read_config(path_or_preset: str | Path, config_type: type[Config]) -> Config:
+    """The configuration in a TOML file, or in the preset of that name (``xraynet/presets/NAME.toml``)."""
+    text, where = _find_text(path_or_preset)
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where}: not TOML: {error}") from error
+    return structure_config(values, config_type, where=where)
+
+
+def list_presets() -> list[str]:
+    """The names of the presets that xraynet ships."""
+    folder = resources.files("xraynet") / "presets"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def _find_text(path_or_preset: str | Path) -> tuple[str, str]:
+    path = Path(path_or_preset)
+    if path.is_file():
+        return path.read_text(encoding="utf-8"), str(path)
+    name = str(path_or_preset)
+    if name in list_presets():
+        return (resources.files("xraynet") / "presets" / f"{name}.toml").read_text(encoding="utf-8"), f"preset {name}"
+    raise ConfigError(f"no configuration '{name}': neither a file nor a preset ({', '.join(list_presets()) or 'none shipped'})")
+
+
+def config_to_dict(config: object) -> dict[str, object]:
+    """A config dataclass as plain tables for TOML or JSON; None is left out (an absent key is None)."""
+    if not is_dataclass(config) or isinstance(config, type):
+        raise ValueError(f"{config!r} is not a config dataclass instance")
+    return _drop_none(asdict(config))
+
+
+def _drop_none(values: Mapping[str, object]) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            kept[key] = _drop_none(value)
+        elif isinstance(value, tuple):
+            kept[key] = list(value)
+        elif value is not None:
+            kept[key] = value
+    return kept
+
+
+def write_config(config: object, path: Path) -> None:
+    """The whole configuration as TOML, exactly as ``read_config`` takes it back."""
+    path.write_text(tomli_w.dumps(config_to_dict(config)), encoding="utf-8")
