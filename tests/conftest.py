@@ -7,7 +7,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 if os.environ.get("JAXTYPING_DISABLE") != "1":
     from jaxtyping import install_import_hook
 
-    install_import_hook("xraynet", "beartype.beartype")
+    install_import_hook("xraynet", "tower.check")
 
 import socket
 from pathlib import Path

@@ -32,9 +32,13 @@ def structure_config(values: Mapping[str, object], config_type: type[Config], *,
     try:
         return converter.structure(values, config_type)
     except cattrs.BaseValidationError as error:
-        raise ConfigError(f"{where}: " + "; ".join(cattrs.transform_error(error))) from error
+        raise ConfigError(f"{where}: " + "; ".join(cattrs.transform_error(error, format_exception=_say_what))) from error
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _say_what(error: BaseException, _: type | None) -> str:
+    return str(error)
 
 
 def _structure_scalar(value: object, expected: type) -> object:

@@ -1,0 +1,67 @@
+"""Configuration files: strict, safe, and helpful when wrong."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from xraynet.errors import ConfigError
+from xraynet.settings import config_to_dict, list_presets, read_config, structure_config, write_config
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float = 0.5
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate < 0:
+            raise ValueError(f"rate is {self.rate}; at least 0 was expected")
+
+
+@dataclass(frozen=True)
+class Outer:
+    steps: int
+    inner: Inner = Inner()
+    sides: tuple[int, ...] = (1, 2)
+
+
+def test_a_written_configuration_reads_back_equal(tmp_path: Path) -> None:
+    config = Outer(steps=3, inner=Inner(rate=0.25, name="x"), sides=(4,))
+    write_config(config, tmp_path / "run.toml")
+    assert read_config(tmp_path / "run.toml", Outer) == config
+
+
+def test_none_is_an_absent_key() -> None:
+    assert config_to_dict(Outer(steps=1)) == {"steps": 1, "inner": {"rate": 0.5}, "sides": [1, 2]}
+    with pytest.raises(ValueError, match="not a config dataclass"):
+        config_to_dict({"steps": 1})
+
+
+def test_an_unknown_key_names_the_near_ones() -> None:
+    with pytest.raises(ConfigError, match=r"here: unknown key 'inner\.rte'; did you mean rate\?"):
+        structure_config({"steps": 1, "inner": {"rte": 0.1}}, Outer, where="here")
+    with pytest.raises(ConfigError, match="known keys: inner, sides, steps"):
+        structure_config({"zzz": 1}, Outer, where="here")
+
+
+def test_a_missing_key_and_a_wrong_kind_are_named() -> None:
+    with pytest.raises(ConfigError, match="'steps' is missing"):
+        structure_config({}, Outer, where="here")
+    with pytest.raises(ConfigError, match="steps"):
+        structure_config({"steps": "3"}, Outer, where="here")
+    with pytest.raises(ConfigError, match="rate is -1"):
+        structure_config({"steps": 1, "inner": {"rate": -1}}, Outer, where="here")
+
+
+def test_a_whole_number_is_accepted_where_a_float_is_expected() -> None:
+    assert structure_config({"steps": 1, "inner": {"rate": 1}}, Outer, where="here").inner.rate == 1.0
+
+
+def test_a_file_that_is_not_toml_and_a_name_that_is_nothing(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("= 3")
+    with pytest.raises(ConfigError, match="not TOML"):
+        read_config(tmp_path / "bad.toml", Outer)
+    with pytest.raises(ConfigError, match="neither a file nor a preset"):
+        read_config("no-such-preset", Outer)
+    assert isinstance(list_presets(), list)
