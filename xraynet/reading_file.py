@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import cattrs
+import cattrs.v
 
 from xraynet.errors import PredictionsError
 from xraynet.files import write_text_atomically
@@ -52,7 +53,9 @@ def reading_from_dict(tables: Mapping[str, object], *, where: str) -> Reading:
     try:
         reading = _CONVERTER.structure({**tables, "gate_enforced": enforced}, Reading)
     except cattrs.BaseValidationError as error:
-        raise PredictionsError(f"{where}: not a reading: " + "; ".join(cattrs.transform_error(error))) from error
+        raise PredictionsError(
+            f"{where}: not a reading: " + "; ".join(cattrs.transform_error(error, format_exception=_say))
+        ) from error
     except (ValueError, TypeError) as error:
         raise PredictionsError(f"{where}: not a reading: {error}") from error
     _check_numbers(reading, where=where)
@@ -101,6 +104,12 @@ def _check_numbers(reading: Reading, *, where: str) -> None:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number that JSON knows")
+
+
+def _say(error: BaseException, expected: type | None) -> str:
+    if type(error) is ValueError:
+        return str(error)
+    return cattrs.v.format_exception(error, expected)
 
 
 def _structure_scalar(value: object, expected: type) -> object:
