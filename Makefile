@@ -29,7 +29,7 @@ $(VENV)/.development: $(VENV)/.runtime
 	@touch $@
 
 demo: $(VENV)/.runtime  ## Read a real chest film with the shipped detector and say where its report is
-	$(BIN)/python -m xraynet.cli.demo --out $(DEMO_OUT)
+	$(BIN)/xraynet predict "$$($(BIN)/python -c 'from importlib.resources import files; print(files("data_store") / "data" / "RG1_UNCR.dcm")')" --out $(DEMO_OUT)
 
 test: $(VENV)/.development  ## Run every test, in both lanes, and hold the coverage floor
 	bash tests/run_all.sh $(BIN)

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Runs a verb of xraynet; anything that is no verb (a shell, say) runs as it is.
+set -eu
+case "${1:-}" in
+  ingest|catalogue|train-lungs|train|evaluate|predict|simulate|doctor|--help|"")
+    exec xraynet "$@"
+    ;;
+  *)
+    exec "$@"
+    ;;
+esac
