@@ -106,10 +106,10 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number that JSON knows")
 
 
-def _say(error: BaseException, expected: type | None) -> str:
+def _say(error: BaseException, expected: object) -> str:
     if type(error) is ValueError:
         return str(error)
-    return cattrs.v.format_exception(error, expected)
+    return cattrs.v.format_exception(error, expected if isinstance(expected, type) else None)
 
 
 def _structure_scalar(value: object, expected: type) -> object:
