@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 DEMO_OUT ?= demo-report
-BENCH_OUT ?= benchmarks/figures.json
+BENCH_OUT ?= tests/benchmarks/figures.json
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench soak test-tools fix clean
@@ -44,7 +44,7 @@ fix: $(VENV)/.development  ## Mend what a tool can mend
 	$(BIN)/ruff format
 
 bench: $(VENV)/.development  ## Measure against peers and keep the figures
-	$(BIN)/python -m benchmarks.run --out $(BENCH_OUT)
+	$(BIN)/python tests/benchmarks/run.py --out $(BENCH_OUT)
 
 soak: $(VENV)/.development  ## The large counts: thousands of files, dozens of kills
 	XRAYNET_SOAK=full $(BIN)/python -m pytest -q -m soak tests

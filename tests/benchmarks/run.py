@@ -20,7 +20,8 @@ def describe_machine() -> str:
     """The machine in general terms: processors, memory, system; nothing that names it."""
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     python = ".".join(str(part) for part in sys.version_info[:2])
-    return f"{os.cpu_count()} cores, {memory_gib:.0f} GiB, {platform.system()} {platform.machine()}, Python {python}, no GPU used"
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{os.cpu_count()} cores, {memory_gib:.0f} GiB, {system}, Python {python}, no GPU used"
 
 
 def find_benchmarks() -> list[str]:
@@ -33,7 +34,7 @@ def run_benchmarks(names: list[str]) -> dict[str, object]:
     figures: dict[str, object] = {}
     for name in names:
         print(f"benchmark {name} ...", flush=True)
-        figures[name] = importlib.import_module(f"benchmarks.bench_{name}").run()
+        figures[name] = importlib.import_module(f"bench_{name}").run()
         print(json.dumps(figures[name], indent=2), flush=True)
     return figures
 
