@@ -1,0 +1,24 @@
+"""Known nodules drawn into films without any, and a synthetic thorax to draw them into."""
+
+from xraynet.simulation.distractor import DistractorConfig
+from xraynet.simulation.film import SimulatedFilm, SimulationConfig, simulate_array, simulate_film
+from xraynet.simulation.grey import GreyRange, contrast_to_noise, measure_grey_range
+from xraynet.simulation.nodule import NoduleConfig, SimulatedNodule, apply_nodule, draw_diameter, draw_nodule
+from xraynet.simulation.place import choose_place
+
+__all__ = [
+    "DistractorConfig",
+    "GreyRange",
+    "NoduleConfig",
+    "SimulatedFilm",
+    "SimulatedNodule",
+    "SimulationConfig",
+    "apply_nodule",
+    "choose_place",
+    "contrast_to_noise",
+    "draw_diameter",
+    "draw_nodule",
+    "measure_grey_range",
+    "simulate_array",
+    "simulate_film",
+]
