@@ -1,0 +1,56 @@
+"""What must never be committed, and what a release needs."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def tracked() -> list[Path]:
+    result = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in result.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_no_film_and_no_large_file_is_tracked() -> None:
+    result = subprocess.run(
+        [sys.executable, ROOT / "tests" / "no_films.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_no_address_of_a_package_registry_is_tracked() -> None:
+    hosts = re.compile(r"\b(pypi|pythonhosted|npmjs|debian|download\.pytorch)\.(org|net|com)")
+    for path in tracked():
+        if path.suffix in {".py", ".toml", ".txt", ".md", ".yaml", ".yml", ".sh", ".cff", ""}:
+            assert not hosts.search(path.read_text(encoding="utf-8", errors="ignore")), path
+
+
+def test_constraints_hold_names_and_exact_versions_only() -> None:
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line), line
+
+
+def test_every_dependency_is_bounded_below_and_constrained() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    constrained = {
+        line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines()
+    }
+    wanted = [*project["dependencies"], *(item for extra in project["optional-dependencies"].values() for item in extra)]
+    for requirement in wanted:
+        name, version = re.fullmatch(r"([A-Za-z0-9._-]+)(?:>=|==)([0-9.]+)", requirement).groups()  # type: ignore[union-attr]
+        assert version
+        assert name.lower().replace("_", "-") in constrained, name
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f'__version__ = "{version}"' in (ROOT / "xraynet" / "__init__.py").read_text()
+    assert f"version: {version}" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {version} " in (ROOT / "CHANGELOG.md").read_text()
