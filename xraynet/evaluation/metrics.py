@@ -1,0 +1,164 @@
+"""Metrics of a match table: precision, recall, FROC, film AUC, NODE21's score. Each is a few lines; what is undefined is None.
+
+Rates (false positives per film) are over all counted films of the table, with and without a nodule.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import NDArray
+
+from xraynet.evaluation.matching import MatchTable
+from xraynet.evaluation.tallies import ScoreLadder, Tally
+
+STANDARD_RATES: Final = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+NODE21_RATE: Final = 0.25
+NODE21_AUC_SHARE: Final = 0.75
+
+Curve = Float64[NDArray[np.float64], " points"]
+
+
+@dataclass(frozen=True, eq=False)
+class FrocCurve:
+    """Sensitivity against false positives per film; one point a threshold, from the strictest (nothing marked) down.
+
+    All three are empty where the curve is undefined: no counted film, or no nodule to find.
+    """
+
+    false_positives_per_film: Curve
+    sensitivity: Curve
+    thresholds: Curve
+
+
+@dataclass(frozen=True, eq=False)
+class PrecisionRecallCurve:
+    """Precision against recall; one point a threshold, by falling threshold. Empty where there is no nodule to find."""
+
+    precision: Curve
+    recall: Curve
+    thresholds: Curve
+
+
+@dataclass(frozen=True)
+class ThresholdFigures:
+    """Counts and rates of the marks with a score of at least ``threshold``. None is undefined (nothing to divide by)."""
+
+    threshold: float
+    num_hits: int
+    num_false: int
+    num_nodules: int
+    num_films: int
+    precision: float | None
+    recall: float | None
+    false_positives_per_film: float | None
+    false_positives_per_normal_film: float | None
+    film_sensitivity: float | None
+    film_specificity: float | None
+
+
+def tally_of(table: MatchTable) -> Tally:
+    """The table with every film counted once."""
+    return Tally(ScoreLadder(table), np.ones((1, len(table.films)), dtype=np.int32))
+
+
+def known(figure: float) -> float | None:
+    """A figure, or None where it is NaN."""
+    return None if np.isnan(figure) else float(figure)
+
+
+def divide(part: float, whole: float) -> float | None:
+    """A quotient, or None where there is nothing to divide by.
+
+    >>> divide(1, 4), divide(0, 0)
+    (0.25, None)
+    """
+    return None if whole == 0 else float(part / whole)
+
+
+def _falling_thresholds(table: MatchTable) -> tuple[Curve, Curve, Curve]:
+    """Distinct scores of hits and false marks, falling, with the hits and false marks at or above each."""
+    hit_scores, false_scores = table.hit_scores, table.false_scores
+    thresholds = np.unique(np.concatenate([hit_scores, false_scores]))[::-1]
+    hits = np.searchsorted(-hit_scores, -thresholds, side="right").astype(np.float64)
+    falses = np.searchsorted(-false_scores, -thresholds, side="right").astype(np.float64)
+    return thresholds.astype(np.float64), hits, falses
+
+
+def froc(table: MatchTable) -> FrocCurve:
+    """The free-response ROC curve; its first point is an infinite threshold, at which nothing is marked."""
+    if not table.num_nodules:
+        nothing = np.zeros(0, dtype=np.float64)
+        return FrocCurve(nothing, nothing, nothing)
+    thresholds, hits, falses = _falling_thresholds(table)
+    return FrocCurve(
+        false_positives_per_film=np.concatenate([[0.0], falses / table.num_films]),
+        sensitivity=np.concatenate([[0.0], hits / table.num_nodules]),
+        thresholds=np.concatenate([[np.inf], thresholds]),
+    )
+
+
+def sensitivity_at(table: MatchTable, rates: Sequence[float] = STANDARD_RATES) -> tuple[float | None, ...]:
+    """Sensitivity at each rate of false positives per film, read as the table's rule says; None without a nodule."""
+    return tuple(known(figure) for figure in tally_of(table).sensitivity_at(rates)[0])
+
+
+def froc_score(table: MatchTable) -> float | None:
+    """The mean sensitivity at 0.125, 0.25, 0.5, 1, 2, 4 and 8 false positives per film; None without a nodule."""
+    return known(tally_of(table).sensitivity_at(STANDARD_RATES)[0].mean())
+
+
+def film_auc(table: MatchTable) -> float | None:
+    """Area under the ROC curve of film scores; None unless there are films known with and known without a nodule."""
+    return known(tally_of(table).film_auc()[0])
+
+
+def node21_score(table: MatchTable) -> float | None:
+    """NODE21's final score, 0.75 film AUC + 0.25 sensitivity at 0.25 false positives per film; None if either is."""
+    return known(node21_scores(tally_of(table))[0])
+
+
+def node21_scores(tally: Tally) -> Float64[NDArray[np.float64], " resamples"]:
+    """NODE21's final score under each row of weights; NaN where undefined."""
+    sensitivity = tally.sensitivity_at([NODE21_RATE])[:, 0]
+    return NODE21_AUC_SHARE * tally.film_auc() + (1 - NODE21_AUC_SHARE) * sensitivity
+
+
+def average_precision(table: MatchTable) -> float | None:
+    """COCO's average precision (101 recalls) under the table's rule; None without a nodule. Equal scores enter together."""
+    return known(tally_of(table).average_precision()[0])
+
+
+def precision_recall_curve(table: MatchTable) -> PrecisionRecallCurve:
+    """Precision and recall at every score that a mark has."""
+    if not table.num_nodules:
+        nothing = np.zeros(0, dtype=np.float64)
+        return PrecisionRecallCurve(nothing, nothing, nothing)
+    thresholds, hits, falses = _falling_thresholds(table)
+    return PrecisionRecallCurve(precision=hits / (hits + falses), recall=hits / table.num_nodules, thresholds=thresholds)
+
+
+def precision_recall(table: MatchTable, threshold: float) -> ThresholdFigures:
+    """Precision, recall and rates of the marks with a score of at least ``threshold``.
+
+    A film is called positive if any of its marks is; its sensitivity and specificity are over films with a known state.
+    """
+    hits, falses = table.hit_scores >= threshold, table.false_scores >= threshold
+    num_hits, num_false = int(hits.sum()), int(falses.sum())
+    of_normal = int(ScoreLadder(table).count_at(threshold)[1][table.normal].sum())
+    called = table.film_scores >= threshold
+    return ThresholdFigures(
+        threshold=float(threshold),
+        num_hits=num_hits,
+        num_false=num_false,
+        num_nodules=table.num_nodules,
+        num_films=table.num_films,
+        precision=divide(num_hits, num_hits + num_false),
+        recall=divide(num_hits, table.num_nodules),
+        false_positives_per_film=divide(num_false, table.num_films),
+        false_positives_per_normal_film=divide(of_normal, int(table.normal.sum())),
+        film_sensitivity=divide(int((called & (table.film_labels == 1)).sum()), int((table.film_labels == 1).sum())),
+        film_specificity=divide(int((~called & (table.film_labels == 0)).sum()), int((table.film_labels == 0).sum())),
+    )
