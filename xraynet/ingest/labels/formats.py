@@ -1,0 +1,69 @@
+"""The names of the annotation formats, and the one door through which any of them is read."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from xraynet.errors import LabelError
+from xraynet.ingest.labels.chestxdet import read_chestxdet
+from xraynet.ingest.labels.coco import read_coco
+from xraynet.ingest.labels.jsrt import read_jsrt
+from xraynet.ingest.labels.lidc_drr import read_lidc_drr
+from xraynet.ingest.labels.nih import read_nih
+from xraynet.ingest.labels.node21 import read_node21
+from xraynet.ingest.labels.pascal_voc import read_pascal_voc
+from xraynet.ingest.labels.plain_csv import read_plain_csv
+from xraynet.ingest.labels.records import LabelTable, merge_tables
+from xraynet.ingest.labels.vindr import read_vindr
+
+
+class LabelFormat(StrEnum):
+    """The annotation formats, as ``--format`` names them."""
+
+    NIH = "nih"
+    VINDR = "vindr"
+    NODE21 = "node21"
+    JSRT = "jsrt"
+    CHESTXDET = "chestxdet"
+    COCO = "coco"
+    VOC = "voc"
+    CSV = "csv"
+    LIDC_DRR = "lidc-drr"
+
+
+def read_labels(path: Path, *, label_format: LabelFormat) -> LabelTable:
+    """The labels in one table of that format. Raises LabelError where it cannot be understood."""
+    match label_format:
+        case LabelFormat.NIH:
+            return read_nih(path)
+        case LabelFormat.VINDR:
+            return read_vindr(path)
+        case LabelFormat.NODE21:
+            return read_node21(path)
+        case LabelFormat.JSRT:
+            return read_jsrt(path)
+        case LabelFormat.CHESTXDET:
+            return read_chestxdet(path)
+        case LabelFormat.COCO:
+            return read_coco(path)
+        case LabelFormat.VOC:
+            return read_pascal_voc(path)
+        case LabelFormat.CSV:
+            return read_plain_csv(path)
+        case LabelFormat.LIDC_DRR:
+            return read_lidc_drr(path)
+
+
+def read_all_labels(paths: Sequence[Path], *, formats: Sequence[LabelFormat]) -> LabelTable:
+    """Several tables about one set of films, merged film by film.
+
+    ``formats`` has one entry a table, or one for all. Raises LabelError where the numbers do not fit.
+    """
+    if len(formats) == 1:
+        formats = [formats[0]] * len(paths)
+    if len(formats) != len(paths):
+        raise LabelError(
+            f"there are {len(paths)} label files and {len(formats)} formats; give one format for all, or one for each"
+        )
+    tables = [read_labels(path, label_format=label_format) for path, label_format in zip(paths, formats, strict=True)]
+    return merge_tables(tables)
