@@ -1,0 +1,1 @@
+"""Training: a plain PyTorch loop that resumes exactly, stops early, and writes its best checkpoint at once."""

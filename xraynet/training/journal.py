@@ -1,0 +1,104 @@
+"""What a run says: JSON lines always, a bar on a terminal, plain lines elsewhere, TensorBoard where installed."""
+
+import importlib.util
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final, Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+JOURNAL_FILE: Final = "journal.jsonl"
+Value = str | int | float | bool | None
+
+
+class _ScalarWriter(Protocol):
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None: ...
+
+
+def _finite(value: Value) -> Value:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class Journal:
+    """The run's diary: ``write`` one event with its figures; ``say`` something to whoever is watching.
+
+    Numbers that are not finite become null: JSON has no word for them.
+    """
+
+    def __init__(self, lines: TextIO, *, bar: "_Bar | None", board: _ScalarWriter | None, voice: TextIO) -> None:
+        self._lines = lines
+        self._bar = bar
+        self._board = board
+        self._voice = voice
+
+    def write(self, event: str, *, step: int, figures: Mapping[str, Value]) -> None:
+        """Append one line; numbers go to TensorBoard too, under ``event/name``."""
+        kept = {name: _finite(value) for name, value in figures.items()}
+        self._lines.write(json.dumps({"event": event, "step": step, **kept}) + "\n")
+        self._lines.flush()
+        if self._board is not None:
+            for name, value in kept.items():
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    self._board.add_scalar(f"{event}/{name}", value, step)
+
+    def say(self, sentence: str) -> None:
+        """A line for a person: above the bar on a terminal, plain elsewhere."""
+        if self._bar is not None:
+            self._bar.progress.console.print(sentence, highlight=False)
+        else:
+            self._voice.write(sentence + "\n")
+            self._voice.flush()
+
+    def advance(self, *, step: int, text: str, plain: bool) -> None:
+        """Move the bar to ``step``; without a bar, say ``text`` where ``plain`` asks for it."""
+        if self._bar is not None:
+            self._bar.progress.update(self._bar.task, completed=step, description=text)
+        elif plain:
+            self.say(f"step {step}: {text}")
+
+
+class _Bar:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self.progress = progress
+        self.task = task
+
+
+@contextmanager
+def open_journal(folder: Path, *, total_steps: int, voice: TextIO | None = None, silent: bool = False) -> Iterator[Journal]:
+    """The journal of the run in ``folder``, appended to. ``silent``: a rank that only computes writes and says nothing.
+
+    ``voice`` is where people read (standard error unless told).
+    """
+    voice = sys.stderr if voice is None else voice
+    with ExitStack() as stack:
+        if silent:
+            nowhere = stack.enter_context(Path("/dev/null").open("w"))
+            yield Journal(nowhere, bar=None, board=None, voice=nowhere)
+            return
+        lines = stack.enter_context((folder / JOURNAL_FILE).open("a", encoding="utf-8"))
+        bar = stack.enter_context(_show_bar(voice, total_steps)) if voice.isatty() else None
+        board = _open_board(folder, stack)
+        yield Journal(lines, bar=bar, board=board, voice=voice)
+
+
+@contextmanager
+def _show_bar(voice: TextIO, total_steps: int) -> Iterator[_Bar]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=voice)) as progress:
+        yield _Bar(progress, progress.add_task("training", total=total_steps))
+
+
+def _open_board(folder: Path, stack: ExitStack) -> _ScalarWriter | None:
+    if importlib.util.find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    board = SummaryWriter(str(folder / "tensorboard"))
+    stack.callback(board.close)
+    writer: _ScalarWriter = board
+    return writer

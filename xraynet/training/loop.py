@@ -1,0 +1,248 @@
+"""The training loop, on one screen: forward, loss, backward, Adam; validate, keep the best, stop early, resume exactly."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Final, Protocol
+
+import torch
+from torch import nn
+
+from xraynet.detector.loss import compute_losses
+from xraynet.detector.network import Detector
+from xraynet.errors import NonFiniteLossError, TrainingError
+from xraynet.samples.batches import DetectionBatch
+from xraynet.training.distributed import Team
+from xraynet.training.ema import MovingAverage
+from xraynet.training.journal import Journal
+from xraynet.training.recipe import TrainingConfig
+from xraynet.training.schedule import learning_rate_at
+from xraynet.training.state import STATE_FILE, Progress, RunState, read_state, write_state
+
+_LOG_EVERY: Final = 10
+
+
+class BatchSource(Protocol):
+    """Where batches come from: the same epoch always gives the same batches."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many optimizer steps an epoch has (the longest shard decides)."""
+
+    def draw(self, epoch: int) -> Iterator[DetectionBatch]:
+        """This rank's batches of one epoch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """All that changes while training: the network, its moving average, the optimizer and the loss scaler."""
+
+    detector: Detector
+    average: MovingAverage
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    team: Team
+    config: TrainingConfig
+    total_steps: int
+
+    @classmethod
+    def of(cls, detector: Detector, *, config: TrainingConfig, team: Team, total_steps: int) -> "Learner":
+        """A learner at step 0."""
+        memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
+        detector = detector.to(device=team.device, memory_format=memory_format)  # type: ignore[call-overload]
+        return cls(
+            detector=detector,
+            average=MovingAverage(detector, decay=config.ema_decay),
+            optimizer=build_optimizer(detector, config),
+            scaler=torch.amp.GradScaler(team.device.type, enabled=config.amp == "float16"),
+            team=team,
+            config=config,
+            total_steps=total_steps,
+        )
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Mixed precision as the recipe asks for it."""
+        dtype = torch.float16 if self.config.amp == "float16" else torch.bfloat16
+        return torch.autocast(self.team.device.type, dtype=dtype, enabled=self.config.amp != "off")
+
+
+def build_optimizer(detector: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Adam or AdamW; only weights of convolutions decay, never norms and biases."""
+    decay = config.weight_decay if config.optimizer == "adamw" else 0.0
+    parameters = list(detector.parameters())
+    groups = [
+        {"params": [value for value in parameters if value.ndim > 1], "weight_decay": decay},
+        {"params": [value for value in parameters if value.ndim <= 1], "weight_decay": 0.0},
+    ]
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=config.learning_rate, fused=True)
+
+
+def fit(
+    learner: Learner,
+    source: BatchSource,
+    *,
+    validate: Callable[[Detector, int], float],
+    keep_best: Callable[[MovingAverage, int, float], None],
+    folder: Path,
+    run_fingerprint: str,
+    journal: Journal,
+    resume: bool = False,
+) -> Progress:
+    """Train until the planned steps are done, the time is up, or validation has not improved for ``patience`` times.
+
+    ``validate`` scores the averaged weights on every rank alike (higher is better); ``keep_best(average, step, score)``
+    writes the best ones at once, on the first rank. With ``resume`` the run in ``folder`` goes on where its last state
+    was written, as if it had never stopped.
+    """
+    config, team = learner.config, learner.team
+    if source.steps_per_epoch < 1:
+        raise TrainingError("there are no films to train on")
+    progress = restore(learner, folder / STATE_FILE, run_fingerprint=run_fingerprint) if resume else Progress()
+    clock = Clock(already_s=progress.elapsed_s, max_minutes=config.max_minutes, team=team)
+    while not progress.finished:
+        progress = train_one_epoch(
+            learner, source, progress, clock=clock, journal=journal, save=Saver(learner, folder, run_fingerprint)
+        )
+        planned = progress.step >= learner.total_steps
+        over = planned or clock.is_up()
+        if over or progress.epoch % config.validate_every == 0:
+            score = validate(learner.average.model, progress.step)
+            is_better = progress.best_score is None or score > progress.best_score
+            if is_better and team.is_first:
+                keep_best(learner.average, progress.step, score)
+            progress = replace(
+                progress,
+                best_score=score if is_better else progress.best_score,
+                stale_validations=0 if is_better else progress.stale_validations + 1,
+            )
+        tired = config.patience is not None and progress.stale_validations >= config.patience
+        progress = replace(progress, finished=over or tired, elapsed_s=clock.elapsed_s())
+        Saver(learner, folder, run_fingerprint)(progress)
+    return progress
+
+
+def train_one_epoch(
+    learner: Learner, source: BatchSource, progress: Progress, *, clock: "Clock", journal: Journal, save: "Saver"
+) -> Progress:
+    """One pass over the films (what is left of it, after a resume); returns the progress at its end."""
+    config, team, detector = learner.config, learner.team, learner.detector
+    detector.train()
+    batches = islice(source.draw(progress.epoch), progress.batch_in_epoch, None)
+    for batch, num_films in keep_together(batches, team):
+        step = progress.step
+        rate = learning_rate_at(step, total_steps=learner.total_steps, config=config)
+        for group in learner.optimizer.param_groups:
+            group["lr"] = rate
+        learner.optimizer.zero_grad(set_to_none=True)
+
+        sums = torch.zeros(3, device=team.device)
+        if batch is not None:
+            films = batch.images.to(team.device, memory_format=torch.channels_last, non_blocking=True)
+            with learner.autocast():
+                output = detector(films)
+            losses = compute_losses(output, batch.boxes, batch.ignore, config=config.loss)
+            sums = torch.stack([losses.total.detach(), losses.score.detach(), losses.box.detach()])
+        loss, score_loss, box_loss = (team.sum(sums) / num_films).tolist()
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(step=step, loss=loss)
+        if batch is not None:
+            learner.scaler.scale(losses.total / num_films).backward()  # type: ignore[no-untyped-call]
+
+        team.sum_gradients(detector)
+        team.average_statistics(detector, share=0.0 if batch is None else len(batch.boxes) / num_films)
+        learner.scaler.unscale_(learner.optimizer)
+        norm = nn.utils.clip_grad_norm_(detector.parameters(), config.gradient_clip)
+        if not learner.scaler.is_enabled() and not bool(torch.isfinite(norm)):
+            raise TrainingError(f"the gradient's norm is {float(norm)} at step {step}; the weights were left alone")
+        learner.scaler.step(learner.optimizer)
+        learner.scaler.update()
+        learner.average.update(detector, step=step)
+
+        progress = replace(progress, step=step + 1, batch_in_epoch=progress.batch_in_epoch + 1)
+        if progress.step % _LOG_EVERY == 0 or progress.step == learner.total_steps:
+            figures = {"loss": loss, "score_loss": score_loss, "box_loss": box_loss, "gradient_norm": float(norm)}
+            pace = {"learning_rate": rate, "epoch": progress.epoch, "elapsed_s": round(clock.elapsed_s(), 1)}
+            journal.write("train", step=progress.step, figures={**figures, **pace})
+        journal.advance(
+            step=progress.step, text=f"epoch {progress.epoch} loss {loss:.3f}", plain=progress.step % (5 * _LOG_EVERY) == 0
+        )
+        if progress.step >= learner.total_steps or clock.is_up():
+            break
+        if config.state_every_steps is not None and progress.step % config.state_every_steps == 0:
+            save(replace(progress, elapsed_s=clock.elapsed_s()))
+    return replace(progress, epoch=progress.epoch + 1, batch_in_epoch=0)
+
+
+def keep_together(batches: Iterator[DetectionBatch], team: Team) -> Iterator[tuple[DetectionBatch | None, int]]:
+    """Batches, and how many films all ranks hold in this step, until no rank has any; a rank without films gets None."""
+    while True:
+        batch = next(batches, None)
+        num_films = torch.tensor([0 if batch is None else len(batch.boxes)], device=team.device)
+        total = int(team.sum(num_films).item())
+        if total == 0:
+            return
+        yield batch, total
+
+
+@dataclass(frozen=True)
+class Saver:
+    """Writes the run's state, on the first rank."""
+
+    learner: Learner
+    folder: Path
+    run_fingerprint: str
+
+    def __call__(self, progress: Progress) -> None:
+        """Write the state as it is now."""
+        if self.learner.team.is_first:
+            write_state(self.folder / STATE_FILE, collect_state(self.learner, progress, run_fingerprint=self.run_fingerprint))
+
+
+def collect_state(learner: Learner, progress: Progress, *, run_fingerprint: str) -> RunState:
+    """Everything that ``restore`` needs."""
+    return RunState(
+        progress=progress,
+        run_fingerprint=run_fingerprint,
+        model=learner.detector.state_dict(),
+        average=learner.average.model.state_dict(),
+        optimizer=learner.optimizer.state_dict(),
+        scaler=learner.scaler.state_dict(),
+        random_state=torch.get_rng_state(),
+    )
+
+
+def restore(learner: Learner, path: Path, *, run_fingerprint: str) -> Progress:
+    """Put the state in ``path`` into the learner; a run that was killed before its first state starts from the beginning."""
+    if not path.exists():
+        return Progress()
+    state = read_state(path, run_fingerprint=run_fingerprint)
+    learner.detector.load_state_dict(state.model)
+    learner.average.model.load_state_dict(state.average)
+    learner.optimizer.load_state_dict(state.optimizer)
+    learner.scaler.load_state_dict(state.scaler)
+    torch.set_rng_state(state.random_state)
+    return state.progress
+
+
+class Clock:
+    """How long the run has trained, all sittings together, and whether its time is up (the first rank's watch decides)."""
+
+    def __init__(self, *, already_s: float, max_minutes: float | None, team: Team) -> None:
+        self._started = time.monotonic() - already_s
+        self._max_minutes = max_minutes
+        self._team = team
+
+    def elapsed_s(self) -> float:
+        """Seconds since the run began, without the pauses between sittings."""
+        return time.monotonic() - self._started
+
+    def is_up(self) -> bool:
+        """True when ``max_minutes`` have passed, on every rank at the same step."""
+        if self._max_minutes is None:
+            return False
+        return self._team.share_first(self.elapsed_s()) >= 60 * self._max_minutes
