@@ -1,0 +1,1 @@
+"""From files to films: reads radiographs, annotations and catalogues."""
