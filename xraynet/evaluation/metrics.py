@@ -162,3 +162,14 @@ def precision_recall(table: MatchTable, threshold: float) -> ThresholdFigures:
         film_sensitivity=divide(int((called & (table.film_labels == 1)).sum()), int((table.film_labels == 1).sum())),
         film_specificity=divide(int((~called & (table.film_labels == 0)).sum()), int((table.film_labels == 0).sum())),
     )
+
+
+def roc_curve(table: MatchTable) -> tuple[Curve, Curve]:
+    """The film ROC curve: false positive rate and true positive rate, strictest threshold first; empty where undefined."""
+    positive, negative = (np.sort(table.film_scores[table.film_labels == label])[::-1] for label in (1, 0))
+    if not (len(positive) and len(negative)):
+        nothing = np.zeros(0, dtype=np.float64)
+        return nothing, nothing
+    thresholds = np.unique(np.concatenate([positive, negative]))[::-1]
+    called = [np.searchsorted(-scores, -thresholds, side="right") / len(scores) for scores in (negative, positive)]
+    return np.concatenate([[0.0], called[0]]), np.concatenate([[0.0], called[1]])

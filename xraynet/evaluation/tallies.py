@@ -65,12 +65,12 @@ class Tally:
     @cached_property
     def num_films(self) -> Figures:
         """Weighted number of films over which rates are taken."""
-        return _dot(self.weights, self.ladder.table.counted.astype(np.int64))
+        return weighted_sum(self.weights, self.ladder.table.counted.astype(np.int64))
 
     @cached_property
     def num_nodules(self) -> Figures:
         """Weighted number of nodules."""
-        return _dot(self.weights, self.ladder.nodules_of_film)
+        return weighted_sum(self.weights, self.ladder.nodules_of_film)
 
     @cached_property
     def _falses(self) -> Int32[NDArray[np.int32], "resamples falses_and_one"]:
@@ -103,15 +103,15 @@ class Tally:
                 rise = hits[row, ladder.hits_from_false[crossed]] - below
                 below += rise * np.clip((wanted[row, inside] - start) / (end - start), 0.0, 1.0)
             found[row, inside] = below
-        return _ratio(found, np.broadcast_to(self.num_nodules[:, None], found.shape))
+        return weighted_ratio(found, np.broadcast_to(self.num_nodules[:, None], found.shape))
 
     def average_precision(self) -> Figures:
         """Average precision by COCO's rule: the mean, over 101 recalls, of the best precision from there on."""
         hits = self._hits[:, self.ladder.hits_from_hit].astype(np.float64)
         marks = hits + self._falses[:, self.ladder.falses_from_hit]
-        best = np.maximum.accumulate(_ratio(hits, marks, undefined=0.0)[:, ::-1], axis=1)[:, ::-1]
+        best = np.maximum.accumulate(weighted_ratio(hits, marks, undefined=0.0)[:, ::-1], axis=1)[:, ::-1]
         best = np.concatenate([best, np.zeros((len(best), 1))], axis=1)
-        recall = _ratio(hits, np.broadcast_to(self.num_nodules[:, None], hits.shape))
+        recall = weighted_ratio(hits, np.broadcast_to(self.num_nodules[:, None], hits.shape))
         area = np.array(
             [
                 best_row[np.searchsorted(recall_row, RECALL_STEPS)].mean()
@@ -131,15 +131,15 @@ class Tally:
         negative = np.add.reduceat(drawn * ~ladder.has_nodule, ladder.tie_starts, axis=1)
         below = np.cumsum(negative, axis=1) - negative
         wins = (positive * (below + 0.5 * negative)).sum(axis=1)
-        return _ratio(wins, (positive.sum(axis=1) * negative.sum(axis=1)).astype(np.float64))
+        return weighted_ratio(wins, (positive.sum(axis=1) * negative.sum(axis=1)).astype(np.float64))
 
     def hits_at(self, threshold: float) -> Figures:
         """Weighted number of nodules found by a mark with a score of at least ``threshold``."""
-        return _dot(self.weights, self.ladder.count_at(threshold)[0])
+        return weighted_sum(self.weights, self.ladder.count_at(threshold)[0])
 
     def falses_at(self, threshold: float) -> Figures:
         """Weighted number of false marks with a score of at least ``threshold``."""
-        return _dot(self.weights, self.ladder.count_at(threshold)[1])
+        return weighted_sum(self.weights, self.ladder.count_at(threshold)[1])
 
 
 def _running_sum(
@@ -150,16 +150,18 @@ def _running_sum(
     return summed
 
 
-def _dot(weights: Weights, values: Int64[NDArray[np.int64], " films"]) -> Figures:
+def weighted_sum(weights: Weights, values: Int64[NDArray[np.int64], " films"]) -> Figures:
+    """Values of films, summed under each row of weights."""
     summed: NDArray[np.float64] = weights.astype(np.float64) @ values.astype(np.float64)
     return summed
 
 
-def _ratio(
+def weighted_ratio(
     part: Float64[NDArray[np.float64], "*shape"],
     whole: Float64[NDArray[np.float64], "*shape"],
     *,
     undefined: float = float("nan"),
 ) -> Float64[NDArray[np.float64], "*shape"]:
+    """A quotient; ``undefined`` where there is nothing to divide by."""
     divided: NDArray[np.float64] = np.divide(part, whole, out=np.full(part.shape, undefined), where=whole > 0)
     return divided

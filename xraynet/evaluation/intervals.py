@@ -1,0 +1,151 @@
+"""Confidence intervals: how far a figure would move with other patients, by a bootstrap over them.
+
+Patients are drawn with replacement, with all their films; a film whose patient is unknown is drawn on its own. The
+interval lies between percentiles of the figure over the resamples (Efron and Tibshirani 1993, chapter 13). A resample
+without a nodule is drawn again, and counted.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from numpy.typing import NDArray
+
+from xraynet.evaluation.matching import MatchTable
+from xraynet.evaluation.tallies import ScoreLadder, Tally, Weights
+
+ChunkFigures = Float64[NDArray[np.float64], "resamples figures"]
+MOST_CELLS_AT_ONCE: Final = 2**20
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How resamples are drawn. ``level`` is the share of resamples that the interval spans."""
+
+    num_resamples: int = 2000
+    seed: int = 20210621
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.num_resamples < 1 or not 0 < self.level < 1 or self.seed < 0:
+            raise ValueError(
+                f"{self.num_resamples} resamples at level {self.level} with seed {self.seed}: at least 1 resample, "
+                "a level between 0 and 1 and a seed of 0 or more were expected"
+            )
+
+
+DEFAULT_BOOTSTRAP: Final = Bootstrap()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its interval; None is undefined. ``num_undefined`` resamples had no such figure and were left out."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    num_undefined: int = 0
+
+
+@dataclass(frozen=True)
+class ResamplingFacts:
+    """What the intervals rest on: units drawn (patients, and films of unknown patient), and how often."""
+
+    num_resamples: int
+    seed: int
+    level: float
+    num_patients: int
+    num_films_without_patient: int
+    num_redrawn: int
+
+    def describe(self) -> str:
+        """The resampling in words."""
+        if not self.num_films_without_patient:
+            units = f"{self.num_patients} patients, each with all films"
+        elif not self.num_patients:
+            units = f"{self.num_films_without_patient} films, because their patients are unknown"
+        else:
+            units = f"{self.num_patients} patients and {self.num_films_without_patient} films whose patients are unknown"
+        return (
+            f"{100 * self.level:g} % percentile intervals from {self.num_resamples} bootstrap resamples of {units} "
+            f"(seed {self.seed}); {self.num_redrawn} resamples without a nodule were drawn again."
+        )
+
+
+def estimate(
+    table: MatchTable, measure: Callable[[Tally], ChunkFigures], config: Bootstrap = DEFAULT_BOOTSTRAP
+) -> tuple[tuple[Estimate, ...], ResamplingFacts]:
+    """Each figure of ``measure`` on the table, with its interval.
+
+    ``measure`` gives one row a row of film weights, NaN where a figure is undefined. All figures share the resamples.
+    """
+    ladder = ScoreLadder(table)
+    values = measure(Tally(ladder, np.ones((1, len(table.films)), dtype=np.int32)))[0]
+    units, num_patients, num_alone = _group_films(table)
+    num_units = num_patients + num_alone
+    drawn: list[ChunkFigures] = []
+    num_redrawn = 0
+    if num_units > 1:
+        for weights, redrawn in _draw_weights(ladder, units, num_units, config):
+            drawn.append(measure(Tally(ladder, weights)))
+            num_redrawn += redrawn
+    resampled = np.concatenate(drawn) if drawn else np.zeros((0, len(values)))
+    facts = ResamplingFacts(
+        num_resamples=len(resampled),
+        seed=config.seed,
+        level=config.level,
+        num_patients=num_patients,
+        num_films_without_patient=num_alone,
+        num_redrawn=num_redrawn,
+    )
+    estimates = tuple(_summarise(float(value), resampled[:, column], config.level) for column, value in enumerate(values))
+    return estimates, facts
+
+
+def _group_films(table: MatchTable) -> tuple[Int64[NDArray[np.int64], " films"], int, int]:
+    """The unit that each film is drawn with, the number of patients, and the number of films drawn on their own."""
+    codes: dict[str, int] = {}
+    num_alone = 0
+    units = np.zeros(len(table.films), dtype=np.int64)
+    for place, film in enumerate(table.films):
+        if film.patient_key is None:
+            num_alone += 1
+            units[place] = -num_alone
+        else:
+            units[place] = codes.setdefault(film.patient_key, len(codes))
+    return np.where(units < 0, len(codes) - 1 - units, units), len(codes), num_alone
+
+
+def _draw_weights(
+    ladder: ScoreLadder, units: Int64[NDArray[np.int64], " films"], num_units: int, config: Bootstrap
+) -> Iterator[tuple[Weights, int]]:
+    """Rows of film weights, a chunk at a time, and how many rows of the chunk were drawn again."""
+    rng = np.random.default_rng(config.seed)
+    # Small chunks stay in the processor's cache: 2,000 resamples of 98,824 marks take 0.5 s instead of 8.
+    size = max(1, MOST_CELLS_AT_ONCE // max(1, len(ladder.table.mark_scores), num_units))
+    nodules_of_unit = np.bincount(units, weights=ladder.nodules_of_film, minlength=num_units)
+    for start in range(0, config.num_resamples, size):
+        counts = _draw_counts(rng, min(size, config.num_resamples - start), num_units)
+        num_redrawn = 0
+        while nodules_of_unit.any() and (empty := counts @ nodules_of_unit == 0).any():
+            num_redrawn += int(empty.sum())
+            counts[empty] = _draw_counts(rng, int(empty.sum()), num_units)
+        yield counts[:, units], num_redrawn
+
+
+def _draw_counts(rng: np.random.Generator, num_rows: int, num_units: int) -> Weights:
+    drawn = rng.integers(num_units, size=(num_rows, num_units)) + num_units * np.arange(num_rows)[:, None]
+    return np.bincount(drawn.ravel(), minlength=num_rows * num_units).reshape(num_rows, num_units).astype(np.int32)
+
+
+def _summarise(value: float, resampled: Float64[NDArray[np.float64], " resamples"], level: float) -> Estimate:
+    if np.isnan(value):
+        return Estimate(None)
+    defined = resampled[~np.isnan(resampled)]
+    num_undefined = len(resampled) - len(defined)
+    if not len(defined):
+        return Estimate(value, num_undefined=num_undefined)
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(value, float(low), float(high), num_undefined)
