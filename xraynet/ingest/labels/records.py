@@ -19,6 +19,7 @@ IssueKind = Literal[
     "box-duplicate",
     "box-not-usable",
     "film-not-there",
+    "film-not-read",
     "film-ambiguous",
     "film-without-label",
     "film-frame-differs",

@@ -1,0 +1,101 @@
+"""The columns of a catalogue's tables, and the fingerprint of what they hold.
+
+A catalogue is a folder: ``films.parquet`` (one row a film), ``annotations.parquet`` (one row a box) and ``catalogue.json``
+hold no identifier and no file name; ``locations.parquet`` (where the films lie) and ``report.*`` hold file names as the
+site's folders have them, which may name patients: they stay at the site. Without them a catalogue can be inspected and
+compared, not trained on.
+"""
+
+import hashlib
+import json
+import math
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+
+CATALOGUE_KIND: Final = "xraynet-catalogue"
+CATALOGUE_VERSION: Final = 1
+OLDEST_AGE_YEARS: Final = 90.0
+"""Ages above 89 identify people (HIPAA Safe Harbor, 45 CFR 164.514): they are kept as 90."""
+
+_WORDS: Final = pa.list_(pa.string())
+
+FILMS_SCHEMA: Final = pa.schema(
+    [
+        ("key", pa.string()),  # first 16 hex digits of the file's SHA-256
+        ("sha256", pa.string()),
+        ("pixel_hash", pa.string()),
+        ("patient_key", pa.string()),  # null: unknown
+        ("split", pa.string()),  # train, validation, test; null in a catalogue of folds
+        ("fold", pa.int32()),  # null unless divided into folds
+        ("label_state", pa.string()),  # for the catalogue's own target classes
+        ("findings", _WORDS),  # class names said of the whole film
+        ("read_for", _WORDS),  # classes that a reading looked for
+        ("readers", _WORDS),
+        ("num_boxes", pa.int32()),  # of any class
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("bits_stored", pa.int32()),
+        ("spacing_row_mm", pa.float64()),
+        ("spacing_column_mm", pa.float64()),
+        ("spacing_plane", pa.string()),
+        ("view_position", pa.string()),
+        ("mirrored", pa.bool_()),
+        ("sex", pa.string()),
+        ("age_years", pa.float64()),
+        ("source_format", pa.string()),
+    ]
+)
+
+ANNOTATIONS_SCHEMA: Final = pa.schema(
+    [
+        ("key", pa.string()),
+        ("x1", pa.float32()),
+        ("y1", pa.float32()),
+        ("x2", pa.float32()),
+        ("y2", pa.float32()),
+        ("class_name", pa.string()),  # the source's own word
+        ("reader", pa.string()),
+        ("diameter_mm", pa.float64()),  # the source's, else the longer side of the box where the spacing is known
+        ("subtlety", pa.int32()),
+        ("table", pa.string()),
+        ("line", pa.int32()),
+    ]
+)
+
+LOCATIONS_SCHEMA: Final = pa.schema([("key", pa.string()), ("root", pa.string()), ("relative_path", pa.string())])
+
+
+def fingerprint_catalogue(films: pd.DataFrame, annotations: pd.DataFrame) -> str:
+    """The SHA-256 of what the tables say, 64 hex digits: the same whatever the order of rows, machine, folder or salt.
+
+    Patient keys depend on the site's salt, so patients enter as the smallest key among their films.
+    """
+    first_film = films.dropna(subset=["patient_key"]).groupby("patient_key")["key"].min()
+    said = films.assign(patient_key=films["patient_key"].map(first_film))
+    digest = hashlib.sha256()
+    for table, schema in ((said, FILMS_SCHEMA), (annotations, ANNOTATIONS_SCHEMA)):
+        columns = [[_canonical(value) for value in table[name].tolist()] for name in schema.names]
+        rows = sorted(json.dumps(row, ensure_ascii=True) for row in zip(*columns, strict=True))
+        digest.update(json.dumps([schema.names, len(rows)]).encode("ascii"))
+        for row in rows:
+            digest.update(row.encode("ascii"))
+    return digest.hexdigest()
+
+
+def _canonical(value: object) -> object:
+    """A cell as JSON has it: every kind of missing is null, numbers have 7 digits, lists are sorted."""
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return None if math.isnan(value) else _plain_number(value)
+    if value is pd.NA:
+        return None
+    return sorted(str(item) for item in value) if hasattr(value, "__iter__") else str(value)
+
+
+def _plain_number(value: float) -> int | str:
+    return int(value) if value.is_integer() and abs(value) < 2**53 else format(value, ".7g")
