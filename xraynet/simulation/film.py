@@ -32,8 +32,8 @@ class SimulationConfig:
     distractor: DistractorConfig = field(default_factory=DistractorConfig)
     num_nodules_weights: tuple[float, ...] = (0.70, 0.18, 0.08, 0.04)
     hidden_share: float = 0.2
-    least_contrast: float = 0.8
-    most_boost: float = 2.5
+    least_contrast: float = 1.6
+    most_boost: float = 3.0
 
     def __post_init__(self) -> None:
         if not self.num_nodules_weights or min(self.num_nodules_weights) < 0 or sum(self.num_nodules_weights) <= 0:

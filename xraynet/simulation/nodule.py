@@ -35,8 +35,8 @@ class NoduleConfig:
     diameter_log_spread: float = 0.5
     smallest_diameter_mm: float = 4.0
     largest_diameter_mm: float = 50.0
-    soft_tissue_path_mm: float = 110.0
-    density_log_spread: float = 0.3
+    soft_tissue_path_mm: float = 38.0
+    density_log_spread: float = 0.35
     kind_weights: tuple[float, float, float, float, float] = (0.70, 0.08, 0.09, 0.09, 0.04)
     lobulated_share: float = 0.35
     spiculated_share: float = 0.2
@@ -44,7 +44,7 @@ class NoduleConfig:
     texture: float = 0.12
     smallest_blur_mm: float = 0.3
     largest_blur_mm: float = 1.3
-    overlap_loss: float = 0.55
+    overlap_loss: float = 0.4
 
     def __post_init__(self) -> None:
         if not 0 < self.smallest_diameter_mm <= self.median_diameter_mm <= self.largest_diameter_mm:
@@ -123,7 +123,7 @@ def draw_nodule(
     # A mass is seldom a ball: its depth grows more slowly than what the film shows of its width.
     thickness = diameter * rng.uniform(0.75, 1.1) * min(1.0, (25.0 / diameter) ** 0.25)
     density = float(np.exp(config.density_log_spread * rng.standard_normal()))
-    density *= {"solid": 1.0, "part-solid": 0.75, "ground-glass": 0.5, "calcified": 1.9, "cavity": 0.9}[kind]
+    density *= {"solid": 1.0, "part-solid": 0.75, "ground-glass": 0.6, "calcified": 1.7, "cavity": 0.9}[kind]
     orders = 2.0 + np.arange(5)
     amplitudes = config.outline_irregularity * rng.standard_normal(5) / (orders - 1.0) ** 0.8
     return SimulatedNodule(
