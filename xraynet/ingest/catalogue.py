@@ -133,7 +133,7 @@ def _entry_of_row(row: dict[str, object], boxes: pd.DataFrame, *, path: Path, ta
     findings, read_for, readers = (_words(row[name]) for name in ("findings", "read_for", "readers"))
     classes = [str(name) for name in boxes["class_name"]]
     state = decide_label_state(box_classes=classes, findings=findings, read_for=read_for, targets=targets)
-    wanted = boxes[[is_target(name, targets=targets) for name in classes]] if len(boxes) else boxes
+    wanted = boxes[np.array([is_target(name, targets=targets) for name in classes], dtype=bool)]
     said = any(may_be_target(name, targets=targets) for name in findings) or len(wanted) > 0
     return FilmEntry(
         key=str(row["key"]),

@@ -35,9 +35,10 @@ class CataloguedFilm:
 
     @property
     def patients(self) -> tuple[tuple[str, str], ...]:
-        """(issuer, identifier) of the patient where known."""
+        """(issuer, identifier) of the patient where known, first the one that the catalogue names."""
         if self.labels.patient is not None:
-            return ((self.labels.patient_issuer, self.labels.patient),)
+            every = (self.labels.patient, *self.labels.other_patients)
+            return tuple((self.labels.patient_issuer, patient) for patient in every)
         return (self.record.patient,) if self.record.patient is not None else ()
 
     @property

@@ -54,7 +54,7 @@ def _labels_by_key(inspected: Iterable[InspectedFilm], table: LabelTable, issues
 def _merge(first: FilmLabels, second: FilmLabels, key: str, issues: list[LabelIssue]) -> FilmLabels:
     # Two names in the tables for one film: fine where they agree on whom it shows.
     if None not in (first.patient, second.patient) and first.patient != second.patient:
-        message = "the tables give this film two patients; the first was taken"
+        message = "the tables give this film two patients; all films of both stay in one split"
         issues.append(LabelIssue("contradiction", first.places[:1] + second.places[:1], message, key))
     return merge_film_labels(first, second)
 

@@ -76,7 +76,7 @@ def _describe_spacing(films: pd.DataFrame) -> str:
 
 def _describe_annotations(catalogue: Catalogue) -> list[str]:
     annotations, targets = catalogue.annotations, catalogue.facts.target_classes
-    wanted = annotations[[is_target(name, targets=targets) for name in annotations["class_name"]]]
+    wanted = annotations[annotations["class_name"].map(lambda name: is_target(name, targets=targets)).astype(bool)]
     boxed = wanted["key"].nunique()
     lines = [f"  nodules       {len(wanted)} boxes on {boxed} films"]
     if len(wanted):

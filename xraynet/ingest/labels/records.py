@@ -72,7 +72,7 @@ class FilmLabels:
     ``spacing_mm`` (row, column) hold; None: the stored film's. ``findings`` are class names said of the whole film.
     ``read_for`` are the classes that a reading of this film looked for: it is free of those that it did not find.
     ``readers`` are all who read it, also those who marked nothing. ``patient`` is the source's identifier: it is hashed
-    with ``patient_issuer`` before anything is written.
+    with ``patient_issuer`` before anything is written; ``other_patients`` are further ones that sources give to this film.
     """
 
     film: str
@@ -85,6 +85,7 @@ class FilmLabels:
     spacing_mm: tuple[float, float] | None = None
     patient: str | None = None
     patient_issuer: str = ""
+    other_patients: tuple[str, ...] = ()
     sex: Sex | None = None
     age_years: float | None = None
     view_position: ViewPosition = ViewPosition.UNKNOWN
@@ -149,10 +150,17 @@ def merge_film_labels(first: FilmLabels, second: FilmLabels) -> FilmLabels:
         spacing_mm=first.spacing_mm if first.spacing_mm is not None else second.spacing_mm,
         patient=first.patient if first.patient is not None else second.patient,
         patient_issuer=first.patient_issuer if first.patient is not None else second.patient_issuer,
+        other_patients=_other_patients(first, second),
         sex=first.sex or second.sex,
         age_years=first.age_years if first.age_years is not None else second.age_years,
         view_position=first.view_position if first.view_position is not ViewPosition.UNKNOWN else second.view_position,
     )
+
+
+def _other_patients(first: FilmLabels, second: FilmLabels) -> tuple[str, ...]:
+    main = first.patient if first.patient is not None else second.patient
+    also = (*first.other_patients, *(() if second.patient is None else (second.patient,)), *second.other_patients)
+    return tuple(patient for patient in dict.fromkeys(also) if patient != main)
 
 
 def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
