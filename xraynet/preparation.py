@@ -42,7 +42,7 @@ class PreparationConfig:
     """
 
     mm_per_pixel: float = 0.8
-    lung_side_px: float = 340.0
+    lung_side_px: float = 320.0
     film_long_side_px: int = 512
     largest_side_px: int = 1024
     multiple: int = 32
