@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -27,10 +27,9 @@ from xraynet.findings import CheckpointIdentity
 from xraynet.preparation import PreparationConfig
 from xraynet.settings import config_to_dict, structure_config
 
-CHECKPOINT_KIND: Final = "xraynet.detector"
+CHECKPOINT_KIND: Final = "xraynet-detector"
 CHECKPOINT_FORMAT: Final = "1"
 DEFAULT_CHECKPOINT: Final = "xraynet"
-Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True)
@@ -138,19 +137,19 @@ class Checkpoint:
         return replace(self, settings=settings)
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint, *, storage: Literal["as-is", "float16"] = "as-is") -> Checkpoint:
-    """Write the checkpoint whole or not at all; returns what was written (its fingerprint differs under ``float16``)."""
-    stored = checkpoint.halve() if storage == "float16" else checkpoint
+def write_checkpoint(path: Path, checkpoint: Checkpoint, *, half: bool = False) -> Checkpoint:
+    """Write the checkpoint whole or not at all, with ``half`` in float16; returns what was written."""
+    stored = checkpoint.halve() if half else checkpoint
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in stored.weights.items()}
-    metadata = {
-        "kind": CHECKPOINT_KIND,
+    header = {
         "format": CHECKPOINT_FORMAT,
         "name": stored.name,
         "fingerprint": stored.fingerprint,
-        "settings": _to_json(config_to_dict(stored.settings)),
-        "provenance": _to_json(config_to_dict(stored.provenance)),
+        "settings": config_to_dict(stored.settings),
+        "provenance": config_to_dict(stored.provenance),
     }
-    write_bytes_atomically(path, save(tensors, metadata=metadata))
+    # One entry of metadata: safetensors would write several in an order that changes from run to run.
+    write_bytes_atomically(path, save(tensors, metadata={CHECKPOINT_KIND: _to_json(header)}))
     return stored
 
 
@@ -161,21 +160,14 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         raise CheckpointError(f"no checkpoint at {path}")
     try:
         with safe_open(path, framework="pt") as stream:
-            metadata: dict[str, str] = stream.metadata() or {}
-            _check_kind(metadata, path)
+            header = _read_header(stream.metadata() or {}, path)
             weights = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: damaged, or not a safetensors file: {error}") from error
-    checkpoint = Checkpoint(
-        name=metadata["name"],
-        settings=_structure(metadata["settings"], CheckpointSettings, path),
-        weights=weights,
-        provenance=_structure(metadata["provenance"], Provenance, path),
-    )
-    if checkpoint.fingerprint != metadata["fingerprint"]:
+    checkpoint = Checkpoint(name=header.name, settings=header.settings, weights=weights, provenance=header.provenance)
+    if checkpoint.fingerprint != header.fingerprint:
         raise CheckpointError(
-            f"{path}: damaged: its content has fingerprint {checkpoint.fingerprint[:16]},"
-            f" {metadata['fingerprint'][:16]} was written"
+            f"{path}: damaged: its content has fingerprint {checkpoint.fingerprint[:16]}, {header.fingerprint[:16]} was written"
         )
     return checkpoint
 
@@ -191,24 +183,30 @@ def find_shipped_checkpoint(name: str = DEFAULT_CHECKPOINT) -> Path:
     raise CheckpointError(f"this installation ships no checkpoint '{name}' (looked in {' and '.join(map(str, folders))})")
 
 
-def _check_kind(metadata: Mapping[str, str], path: Path) -> None:
-    kind = metadata.get("kind", "one without xraynet's metadata")
-    if kind != CHECKPOINT_KIND:
-        raise CheckpointError(f"{path}: a checkpoint of another kind ({kind}); {CHECKPOINT_KIND} was expected")
-    if metadata.get("format") != CHECKPOINT_FORMAT:
-        raise CheckpointError(
-            f"{path}: format version {metadata.get('format')}; this xraynet reads version {CHECKPOINT_FORMAT}"
-        )
-    missing = sorted({"name", "fingerprint", "settings", "provenance"} - metadata.keys())
-    if missing:
-        raise CheckpointError(f"{path}: damaged: {', '.join(missing)} missing")
+@dataclass(frozen=True)
+class _Header:
+    format: str
+    name: str
+    fingerprint: str
+    settings: CheckpointSettings
+    provenance: Provenance
 
 
-def _structure(text: str, settings_type: type[Settings], path: Path) -> Settings:
+def _read_header(metadata: Mapping[str, str], path: Path) -> _Header:
+    if CHECKPOINT_KIND not in metadata:
+        found = ", ".join(sorted(metadata)) or "no metadata"
+        raise CheckpointError(f"{path}: a checkpoint of another kind ({found}); '{CHECKPOINT_KIND}' was expected")
     try:
-        return structure_config(json.loads(text), settings_type, where=str(path))
-    except (ConfigError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"settings that this xraynet does not know: {error}") from error
+        content = json.loads(metadata[CHECKPOINT_KIND])
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path}: damaged: its header is not JSON ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != CHECKPOINT_FORMAT:
+        version = content.get("format") if isinstance(content, dict) else None
+        raise CheckpointError(f"{path}: format version {version}; this xraynet reads version {CHECKPOINT_FORMAT}")
+    try:
+        return structure_config(content, _Header, where=str(path))
+    except ConfigError as error:
+        raise CheckpointError(f"damaged, or with settings that this xraynet does not know: {error}") from error
 
 
 def _to_json(values: Mapping[str, object]) -> str:

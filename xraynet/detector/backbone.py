@@ -1,7 +1,7 @@
 """The backbone: a network from timm that turns a film into feature maps at strides 4 to 32."""
 
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, cast, runtime_checkable
 
 import timm
 from jaxtyping import Float
@@ -15,21 +15,16 @@ STRIDES: Final = (4, 8, 16, 32)
 _SHOWN_KEYS: Final = 3
 
 
+@runtime_checkable
 class _FeatureInfo(Protocol):
     def reduction(self) -> list[int]: ...
 
     def channels(self) -> list[int]: ...
 
 
-class _Features(nn.Module):
-    """What timm promises of a network made with ``features_only``."""
-
-    feature_info: _FeatureInfo
-
-
-def _create(name: str, *, indices: tuple[int, ...] | None) -> _Features:
+def _create(name: str, *, indices: tuple[int, ...] | None) -> tuple[nn.Module, _FeatureInfo]:
     network = timm.create_model(name, features_only=True, in_chans=1, pretrained=False, out_indices=indices)
-    return cast(_Features, network)
+    return network, cast(_FeatureInfo, network.feature_info)
 
 
 class Backbone(nn.Module):
@@ -43,12 +38,12 @@ class Backbone(nn.Module):
         super().__init__()
         if not timm.is_model(name):
             raise ValueError(f"backbone is {name!r}; the name of a timm network was expected (timm.list_models())")
-        reductions = _create(name, indices=None).feature_info.reduction()
+        reductions = _create(name, indices=None)[1].reduction()
         missing = [stride for stride in STRIDES if stride not in reductions]
         if missing:
             raise ValueError(f"backbone {name!r} has feature maps at strides {reductions}; {missing} are missing")
-        self.network = _create(name, indices=tuple(reductions.index(stride) for stride in STRIDES))
-        self.channels: tuple[int, ...] = tuple(self.network.feature_info.channels())
+        self.network, kept = _create(name, indices=tuple(reductions.index(stride) for stride in STRIDES))
+        self.channels: tuple[int, ...] = tuple(kept.channels())
 
     def forward(self, films: Float[Tensor, "batch 1 height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
         """Feature maps at ``STRIDES``, finest first."""

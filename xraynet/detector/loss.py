@@ -40,6 +40,9 @@ def compute_losses(
     """The losses of one batch: ``boxes`` and ``ignore`` have one entry a film, in network pixels, zero boxes allowed."""
     rows, columns = output.score_logits.shape[-2:]
     device = output.score_logits.device
+    if not boxes:
+        nothing = torch.zeros((), device=device)
+        return DetectionLosses(score=nothing, box=nothing, total=nothing)
     targets = assign_targets(boxes, ignore, rows=rows, columns=columns, stride=OUTPUT_STRIDE, device=device)
     score = focal_loss(output.score_logits.float(), targets, config=config)
     box = box_loss(output.box_distances.float(), targets)

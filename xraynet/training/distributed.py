@@ -8,10 +8,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,19 @@ class Team:
         if self.world_size > 1:
             dist.all_reduce(values)
         return values
+
+    def gather(self, items: list[Item]) -> list[Item]:
+        """The items of all ranks, in the order of ranks, on every rank."""
+        if self.world_size == 1:
+            return items
+        gathered: list[list[Item]] = [[] for _ in range(self.world_size)]
+        dist.all_gather_object(gathered, items)
+        return [item for of_rank in gathered for item in of_rank]
+
+    def wait(self) -> None:
+        """Go on when every rank has come here."""
+        if self.world_size > 1:
+            dist.barrier()
 
     def share_first(self, value: float) -> float:
         """The first rank's ``value``, on every rank: where all must decide alike."""

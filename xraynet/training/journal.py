@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, Protocol, TextIO
+from typing import Final, Protocol, TextIO, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -16,6 +16,7 @@ JOURNAL_FILE: Final = "journal.jsonl"
 Value = str | int | float | bool | None
 
 
+@runtime_checkable
 class _ScalarWriter(Protocol):
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None: ...
 
@@ -54,6 +55,11 @@ class Journal:
             self._voice.write(sentence + "\n")
             self._voice.flush()
 
+    def plan(self, total_steps: int) -> None:
+        """Let the bar know how far it has to go."""
+        if self._bar is not None:
+            self._bar.progress.update(self._bar.task, total=total_steps)
+
     def advance(self, *, step: int, text: str, plain: bool) -> None:
         """Move the bar to ``step``; without a bar, say ``text`` where ``plain`` asks for it."""
         if self._bar is not None:
@@ -69,7 +75,7 @@ class _Bar:
 
 
 @contextmanager
-def open_journal(folder: Path, *, total_steps: int, voice: TextIO | None = None, silent: bool = False) -> Iterator[Journal]:
+def open_journal(folder: Path, *, voice: TextIO | None = None, silent: bool = False) -> Iterator[Journal]:
     """The journal of the run in ``folder``, appended to. ``silent``: a rank that only computes writes and says nothing.
 
     ``voice`` is where people read (standard error unless told).
@@ -81,16 +87,16 @@ def open_journal(folder: Path, *, total_steps: int, voice: TextIO | None = None,
             yield Journal(nowhere, bar=None, board=None, voice=nowhere)
             return
         lines = stack.enter_context((folder / JOURNAL_FILE).open("a", encoding="utf-8"))
-        bar = stack.enter_context(_show_bar(voice, total_steps)) if voice.isatty() else None
+        bar = stack.enter_context(_show_bar(voice)) if voice.isatty() else None
         board = _open_board(folder, stack)
         yield Journal(lines, bar=bar, board=board, voice=voice)
 
 
 @contextmanager
-def _show_bar(voice: TextIO, total_steps: int) -> Iterator[_Bar]:
+def _show_bar(voice: TextIO) -> Iterator[_Bar]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=voice)) as progress:
-        yield _Bar(progress, progress.add_task("training", total=total_steps))
+        yield _Bar(progress, progress.add_task("preparing", total=None))
 
 
 def _open_board(folder: Path, stack: ExitStack) -> _ScalarWriter | None:

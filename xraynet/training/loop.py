@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -22,10 +21,12 @@ from xraynet.training.journal import Journal
 from xraynet.training.recipe import TrainingConfig
 from xraynet.training.schedule import learning_rate_at
 from xraynet.training.state import STATE_FILE, Progress, RunState, read_state, write_state
+from xraynet.training.validate import Validation
 
 _LOG_EVERY: Final = 10
 
 
+@runtime_checkable
 class BatchSource(Protocol):
     """Where batches come from: the same epoch always gives the same batches."""
 
@@ -33,8 +34,8 @@ class BatchSource(Protocol):
     def steps_per_epoch(self) -> int:
         """How many optimizer steps an epoch has (the longest shard decides)."""
 
-    def draw(self, epoch: int) -> Iterator[DetectionBatch]:
-        """This rank's batches of one epoch."""
+    def draw(self, epoch: int, *, first_step: int) -> Iterator[DetectionBatch]:
+        """This rank's batches of one epoch, from its ``first_step`` on; a batch may hold no film."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +87,8 @@ def fit(
     learner: Learner,
     source: BatchSource,
     *,
-    validate: Callable[[Detector, int], float],
-    keep_best: Callable[[MovingAverage, int, float], None],
+    validate: Callable[[Detector, int], Validation],
+    keep_best: Callable[[MovingAverage, int, Validation], None],
     folder: Path,
     run_fingerprint: str,
     journal: Journal,
@@ -95,35 +96,38 @@ def fit(
 ) -> Progress:
     """Train until the planned steps are done, the time is up, or validation has not improved for ``patience`` times.
 
-    ``validate`` scores the averaged weights on every rank alike (higher is better); ``keep_best(average, step, score)``
-    writes the best ones at once, on the first rank. With ``resume`` the run in ``folder`` goes on where its last state
-    was written, as if it had never stopped.
+    ``validate(detector, step)`` scores the averaged weights, on every rank alike (higher is better);
+    ``keep_best(average, step, validation)`` writes the best ones at once, on the first rank. With ``resume`` the run in
+    ``folder`` goes on where its last state was written, as if it had never stopped.
     """
     config, team = learner.config, learner.team
     if source.steps_per_epoch < 1:
         raise TrainingError("there are no films to train on")
     progress = restore(learner, folder / STATE_FILE, run_fingerprint=run_fingerprint) if resume else Progress()
     clock = Clock(already_s=progress.elapsed_s, max_minutes=config.max_minutes, team=team)
-    while not progress.finished:
+    while not is_finished(progress, learner, clock):
         progress = train_one_epoch(
             learner, source, progress, clock=clock, journal=journal, save=Saver(learner, folder, run_fingerprint)
         )
-        planned = progress.step >= learner.total_steps
-        over = planned or clock.is_up()
-        if over or progress.epoch % config.validate_every == 0:
-            score = validate(learner.average.model, progress.step)
-            is_better = progress.best_score is None or score > progress.best_score
+        if is_finished(progress, learner, clock) or progress.epoch % config.validate_every == 0:
+            validation = validate(learner.average.model, progress.step)
+            is_better = progress.best_score is None or validation.score > progress.best_score
             if is_better and team.is_first:
-                keep_best(learner.average, progress.step, score)
+                keep_best(learner.average, progress.step, validation)
             progress = replace(
                 progress,
-                best_score=score if is_better else progress.best_score,
+                best_score=validation.score if is_better else progress.best_score,
                 stale_validations=0 if is_better else progress.stale_validations + 1,
             )
-        tired = config.patience is not None and progress.stale_validations >= config.patience
-        progress = replace(progress, finished=over or tired, elapsed_s=clock.elapsed_s())
-        Saver(learner, folder, run_fingerprint)(progress)
+        Saver(learner, folder, run_fingerprint)(replace(progress, elapsed_s=clock.elapsed_s()))
     return progress
+
+
+def is_finished(progress: Progress, learner: Learner, clock: "Clock") -> bool:
+    """True when all planned steps are done, the time is up, or validation has not improved for long enough."""
+    patience = learner.config.patience
+    is_stale = patience is not None and progress.stale_validations >= patience
+    return progress.step >= learner.total_steps or is_stale or clock.is_up()
 
 
 def train_one_epoch(
@@ -132,7 +136,7 @@ def train_one_epoch(
     """One pass over the films (what is left of it, after a resume); returns the progress at its end."""
     config, team, detector = learner.config, learner.team, learner.detector
     detector.train()
-    batches = islice(source.draw(progress.epoch), progress.batch_in_epoch, None)
+    batches = source.draw(progress.epoch, first_step=progress.step_in_epoch)
     for batch, num_films in keep_together(batches, team):
         step = progress.step
         rate = learning_rate_at(step, total_steps=learner.total_steps, config=config)
@@ -154,7 +158,7 @@ def train_one_epoch(
             learner.scaler.scale(losses.total / num_films).backward()  # type: ignore[no-untyped-call]
 
         team.sum_gradients(detector)
-        team.average_statistics(detector, share=0.0 if batch is None else len(batch.boxes) / num_films)
+        team.average_statistics(detector, share=0.0 if batch is None else len(batch) / num_films)
         learner.scaler.unscale_(learner.optimizer)
         norm = nn.utils.clip_grad_norm_(detector.parameters(), config.gradient_clip)
         if not learner.scaler.is_enabled() and not bool(torch.isfinite(norm)):
@@ -163,7 +167,7 @@ def train_one_epoch(
         learner.scaler.update()
         learner.average.update(detector, step=step)
 
-        progress = replace(progress, step=step + 1, batch_in_epoch=progress.batch_in_epoch + 1)
+        progress = replace(progress, step=step + 1, step_in_epoch=progress.step_in_epoch + 1)
         if progress.step % _LOG_EVERY == 0 or progress.step == learner.total_steps:
             figures = {"loss": loss, "score_loss": score_loss, "box_loss": box_loss, "gradient_norm": float(norm)}
             pace = {"learning_rate": rate, "epoch": progress.epoch, "elapsed_s": round(clock.elapsed_s(), 1)}
@@ -175,18 +179,20 @@ def train_one_epoch(
             break
         if config.state_every_steps is not None and progress.step % config.state_every_steps == 0:
             save(replace(progress, elapsed_s=clock.elapsed_s()))
-    return replace(progress, epoch=progress.epoch + 1, batch_in_epoch=0)
+    else:
+        return replace(progress, epoch=progress.epoch + 1, step_in_epoch=0)
+    return progress
 
 
 def keep_together(batches: Iterator[DetectionBatch], team: Team) -> Iterator[tuple[DetectionBatch | None, int]]:
     """Batches, and how many films all ranks hold in this step, until no rank has any; a rank without films gets None."""
     while True:
         batch = next(batches, None)
-        num_films = torch.tensor([0 if batch is None else len(batch.boxes)], device=team.device)
-        total = int(team.sum(num_films).item())
+        num_films = 0 if batch is None else len(batch)
+        total = int(team.sum(torch.tensor([num_films], device=team.device)).item())
         if total == 0:
             return
-        yield batch, total
+        yield (batch if num_films else None), total
 
 
 @dataclass(frozen=True)

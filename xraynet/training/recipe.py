@@ -1,9 +1,16 @@
-"""The recipe of a training run: how long, how fast, on what arithmetic, and when it stops."""
+"""The recipe of a training run: which network on which films, how long, how fast, and when it stops."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
+from xraynet.detector.decode import DecodeConfig
 from xraynet.detector.loss import LossConfig
+from xraynet.detector.network import DetectorConfig
+from xraynet.evaluation.operating_point import OperatingTarget
+from xraynet.evaluation.rules import parse_rule
+from xraynet.preparation import PreparationConfig
+from xraynet.samples.dataset import SamplesConfig
+from xraynet.samples.validation import ValidationConfig
 
 
 @dataclass(frozen=True)
@@ -57,3 +64,36 @@ class TrainingConfig:
 def plan_steps(config: TrainingConfig, *, steps_per_epoch: int) -> int:
     """How many optimizer steps the run is planned for."""
     return config.total_steps if config.total_steps is not None else config.epochs * steps_per_epoch
+
+
+@dataclass(frozen=True)
+class CardConfig:
+    """What the checkpoint will say of itself: its name, the films it learnt from, and on what terms these were had."""
+
+    name: str = "nodule"
+    film_sources: str = ""
+    terms: str = ""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a training run learns, beside its catalogue; written whole into the run's folder.
+
+    ``rule``: the match rule under which checkpoints are compared and the operating point ``target`` is chosen.
+    ``fold``: the fold that validates, in a catalogue of folds. ``storage``: how the checkpoint keeps its weights.
+    """
+
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    preparation: PreparationConfig = field(default_factory=PreparationConfig)
+    samples: SamplesConfig = field(default_factory=SamplesConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    decoding: DecodeConfig = field(default_factory=DecodeConfig)
+    target: OperatingTarget = field(default_factory=OperatingTarget)
+    card: CardConfig = field(default_factory=CardConfig)
+    rule: str = "node21"
+    fold: int | None = None
+    storage: Literal["float16", "float32"] = "float16"
+
+    def __post_init__(self) -> None:
+        parse_rule(self.rule)

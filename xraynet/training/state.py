@@ -20,17 +20,16 @@ _STATE_FORMAT: Final = 1
 class Progress:
     """How far a run has come.
 
-    ``step``: optimizer steps done. ``epoch`` and ``batch_in_epoch``: the next batch to train on. ``best_score`` (None
+    ``step``: optimizer steps done. ``epoch`` and ``step_in_epoch``: the next batch to train on. ``best_score`` (None
     before the first validation) and ``stale_validations``: for early stopping. ``elapsed_s``: of all sittings together.
     """
 
     step: int = 0
     epoch: int = 0
-    batch_in_epoch: int = 0
+    step_in_epoch: int = 0
     best_score: float | None = None
     stale_validations: int = 0
     elapsed_s: float = 0.0
-    finished: bool = False
 
 
 @dataclass(frozen=True, eq=False)

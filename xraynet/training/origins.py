@@ -1,0 +1,57 @@
+"""Where a run comes from: the code's revision, the libraries' versions, and a fingerprint of all that decides it."""
+
+import hashlib
+import json
+import platform
+import subprocess
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import xraynet
+from xraynet.settings import config_to_dict
+from xraynet.training.recipe import RunConfig
+
+_LIBRARIES: Final = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless", "albumentations")
+
+
+def describe_versions() -> dict[str, str]:
+    """The versions of xraynet, Python and the libraries that shape the weights."""
+    return {
+        "xraynet": xraynet.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in _LIBRARIES},
+    }
+
+
+def find_git_revision(folder: Path | None = None) -> str:
+    """The commit that the code in ``folder`` (xraynet's own unless told) is at, with ``-dirty`` where files differ; or ""."""
+    folder = Path(xraynet.__file__).parent if folder is None else folder
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return described.stdout.strip()
+
+
+def fingerprint_run(config: RunConfig, *, catalogue_fingerprint: str, lungs_fingerprint: str | None, start: str) -> str:
+    """Changes with all that decides what a run learns; not with when it stops or who draws its samples.
+
+    ``start``: the fingerprint of the checkpoint it starts from, or "".
+    """
+    training = replace(config.training, max_minutes=None, patience=None, num_workers=0, threads=None, state_every_steps=None)
+    parts = {
+        "config": config_to_dict(replace(config, training=training)),
+        "catalogue": catalogue_fingerprint,
+        "lungs": lungs_fingerprint or "",
+        "start": start,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
