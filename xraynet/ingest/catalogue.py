@@ -34,8 +34,8 @@ class FilmEntry:
     """One film of a catalogue, with its annotations of the target classes.
 
     ``film_has_nodule`` is the film-level label: True also where a report names a nodule that no box shows (the state is
-    then unknown), None where nothing is known. ``readers`` are all who read the film. ``spacing`` is the catalogue's,
-    which for rasters comes from a table.
+    then unknown), None where nothing is known. ``readers`` are all who read the film, ``findings`` the class names said of
+    it as a whole. ``spacing`` is the catalogue's, which for rasters comes from a table.
     """
 
     key: str
@@ -52,6 +52,7 @@ class FilmEntry:
     film_has_nodule: bool | None
     pixel_hash: str
     readers: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def _entry_of_row(row: dict[str, object], boxes: pd.DataFrame, *, path: Path, ta
         film_has_nodule=True if said else (False if state is LabelState.FREE else None),
         pixel_hash=str(row["pixel_hash"]),
         readers=readers,
+        findings=findings,
     )
 
 

@@ -64,21 +64,25 @@ ANNOTATIONS_SCHEMA: Final = pa.schema(
     ]
 )
 
+_PROVENANCE: Final = frozenset({"table", "line"})
+
 LOCATIONS_SCHEMA: Final = pa.schema([("key", pa.string()), ("root", pa.string()), ("relative_path", pa.string())])
 
 
 def fingerprint_catalogue(films: pd.DataFrame, annotations: pd.DataFrame) -> str:
     """The SHA-256 of what the tables say, 64 hex digits: the same whatever the order of rows, machine, folder or salt.
 
-    Patient keys depend on the site's salt, so patients enter as the smallest key among their films.
+    Patient keys depend on the site's salt, so patients enter as the smallest key among their films. Where a label stands
+    (table, line) is its provenance, not what it says, and stays out.
     """
     first_film = films.dropna(subset=["patient_key"]).groupby("patient_key")["key"].min()
     said = films.assign(patient_key=films["patient_key"].map(first_film))
     digest = hashlib.sha256()
     for table, schema in ((said, FILMS_SCHEMA), (annotations, ANNOTATIONS_SCHEMA)):
-        columns = [[_canonical(value) for value in table[name].tolist()] for name in schema.names]
+        names = [name for name in schema.names if name not in _PROVENANCE]
+        columns = [[_canonical(value) for value in table[name].tolist()] for name in names]
         rows = sorted(json.dumps(row, ensure_ascii=True) for row in zip(*columns, strict=True))
-        digest.update(json.dumps([schema.names, len(rows)]).encode("ascii"))
+        digest.update(json.dumps([names, len(rows)]).encode("ascii"))
         for row in rows:
             digest.update(row.encode("ascii"))
     return digest.hexdigest()
