@@ -1,0 +1,111 @@
+"""The files of one reading, in its own folder ``readings/<id>/``: pictures, report, map, and reading.json last."""
+
+import io
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from xraynet.batch.options import FolderOptions
+from xraynet.files import write_bytes_atomically, write_text_atomically
+from xraynet.inference.predictor import Analysis
+from xraynet.radiograph import PatientIdentity, Radiograph
+from xraynet.reading_file import DISCLAIMER, write_reading
+from xraynet.reporting.colour import ColourScale
+from xraynet.reporting.frame import SHORTEST_LONG_SIDE, DisplayFrame
+from xraynet.reporting.html import ReportPicture, render_report
+from xraynet.reporting.overlay import draw_overlay, render_heatmap, render_overlay, render_thumbnail
+from xraynet.reporting.packing import pack_film
+from xraynet.reporting.window import show_film
+from xraynet.reporting.words import OperatingFacts
+
+READING_NAME: Final = "reading.json"
+HEATMAP_NAME: Final = "heatmap.png"
+OVERLAY_NAME: Final = "overlay.png"
+REPORT_NAME: Final = "report.html"
+THUMBNAIL_NAME: Final = "thumbnail.jpg"
+MAP_NAME: Final = "score_map.npz"
+IDENTITY_NAME: Final = "identity.json"
+_WORKLIST: Final = "../../index.html"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What documents say of the detector: at its operating point, and the colours of its scores."""
+
+    operating: OperatingFacts
+    scale: ColourScale
+
+
+def render_film(radiograph: Radiograph, analysis: Analysis, *, facts: ModelFacts, options: FolderOptions) -> dict[str, bytes]:
+    """The files that ``options`` ask for, by name, all but reading.json."""
+    spacing = radiograph.spacing.row_column_mm if radiograph.spacing is not None else None
+    frame = DisplayFrame.of(radiograph.size, spacing_mm=spacing, least=SHORTEST_LONG_SIDE)
+    heat = analysis.heat.resized(frame.size) if analysis.heat is not None else None
+    heatmap = render_heatmap(heat, facts.scale) if heat is not None and options.outputs & {"heatmap", "report"} else None
+    files: dict[str, bytes] = {}
+    if heatmap is not None and "heatmap" in options.outputs:
+        files[HEATMAP_NAME] = heatmap
+    if options.outputs & {"overlay", "index"}:
+        shown = frame.show(show_film(radiograph))
+        picture = draw_overlay(shown, heat, reading=analysis.reading, frame=frame, scale=facts.scale)
+        if "overlay" in options.outputs:
+            files[OVERLAY_NAME] = render_overlay(picture)
+        if "index" in options.outputs:
+            files[THUMBNAIL_NAME] = render_thumbnail(picture)
+    if "report" in options.outputs:
+        page_frame = DisplayFrame.of(radiograph.size, spacing_mm=spacing)
+        page = render_report(
+            analysis.reading,
+            ReportPicture(film=pack_film(radiograph, page_frame), frame=page_frame, heatmap=heatmap),
+            facts=facts.operating,
+            scale=facts.scale,
+            identity=radiograph.identity if options.identify else None,
+            worklist=_WORKLIST if "index" in options.outputs else None,
+        )
+        files[REPORT_NAME] = page.encode("utf-8")
+    if options.save_map and analysis.heat is not None:
+        files[MAP_NAME] = _pack_map(analysis)
+    if options.identify:
+        files[IDENTITY_NAME] = json.dumps(asdict(radiograph.identity), ensure_ascii=False).encode("utf-8")
+    return files
+
+
+def write_film(folder: Path, analysis: Analysis, files: dict[str, bytes]) -> None:
+    """Write a reading's files; reading.json comes last, so that a folder that has it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        write_bytes_atomically(folder / name, content)
+        if name == IDENTITY_NAME:
+            (folder / name).chmod(0o600)
+    write_reading(folder / READING_NAME, analysis.reading)
+
+
+def read_identity(folder: Path) -> PatientIdentity | None:
+    """The identity kept beside a reading under ``--identify``; None where there is none."""
+    path = folder / IDENTITY_NAME
+    return PatientIdentity(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def read_thumbnail(folder: Path) -> bytes | None:
+    """The worklist's picture of a reading; None where there is none."""
+    path = folder / THUMBNAIL_NAME
+    return path.read_bytes() if path.is_file() else None
+
+
+def _pack_map(analysis: Analysis) -> bytes:
+    score_map = analysis.score_map
+    assert score_map is not None
+    stream = io.BytesIO()
+    np.savez_compressed(
+        stream, score_map=score_map, notice=np.array(DISCLAIMER), sha256=np.array(analysis.reading.source.sha256)
+    )
+    return stream.getvalue()
+
+
+def write_tables(folder: Path, texts: dict[str, str]) -> None:
+    """Write the pages and tables of a run."""
+    for name, text in texts.items():
+        write_text_atomically(folder / name, text)

@@ -1,0 +1,103 @@
+"""What a run over a folder is asked to do, and the key by which a later run knows that it was asked the same."""
+
+import hashlib
+import json
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from typing import Final, Literal, get_args
+
+Output = Literal["reading", "heatmap", "overlay", "report", "index", "csv"]
+ALL_OUTPUTS: Final[tuple[Output, ...]] = get_args(Output)
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """How films are read and what is written of each.
+
+    ``outputs``: reading.json and outcomes.jsonl are always written, for a run goes on from them. ``spacing_mm``:
+    (row, column) for films that state none. ``identify`` prints the patient's identity; ``hash_paths`` removes the
+    user's paths. ``decode_limit_s``: how long one file may take to become a film.
+    """
+
+    outputs: frozenset[Output] = frozenset(ALL_OUTPUTS)
+    spacing_mm: tuple[float, float] | None = None
+    enforce_gate: bool = True
+    identify: bool = False
+    hash_paths: bool = False
+    save_map: bool = False
+    max_megapixels: float = 200.0
+    decode_limit_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        if self.max_megapixels <= 0 or self.decode_limit_s <= 0:
+            raise ValueError(
+                f"max_megapixels is {self.max_megapixels} and decode_limit_s {self.decode_limit_s}; both must be above 0"
+            )
+        if self.spacing_mm is not None and not all(0 < side < 100 for side in self.spacing_mm):
+            raise ValueError(f"spacing is {self.spacing_mm} mm; row and column must lie between 0 and 100")
+
+    def to_tables(self) -> dict[str, object]:
+        """The options as plain values, as ``run.json`` keeps them."""
+        return {**asdict(self), "outputs": sorted(self.outputs)}
+
+
+DEFAULT_OPTIONS: Final = FolderOptions()
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """All that the result of a film depends on, besides the film."""
+
+    checkpoint: str
+    lungs: str
+    precision: str
+    version: str
+    options: FolderOptions
+
+    def to_tables(self) -> dict[str, object]:
+        """The key's parts as plain values."""
+        return {**asdict(self), "options": self.options.to_tables()}
+
+    @property
+    def digest(self) -> str:
+        """One fingerprint of all parts."""
+        return hashlib.sha256(json.dumps(self.to_tables(), sort_keys=True).encode()).hexdigest()
+
+
+def parse_outputs(text: str) -> frozenset[Output]:
+    """The outputs named in ``reading,report,...``. Raises ValueError for a name that is none.
+
+    >>> sorted(parse_outputs("report, csv"))
+    ['csv', 'report']
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = sorted(set(names) - set(ALL_OUTPUTS))
+    if unknown or not names:
+        found = f"unknown output {', '.join(unknown)}" if unknown else "no output is named"
+        raise ValueError(f"{found}; known outputs: {', '.join(ALL_OUTPUTS)}")
+    return frozenset(output for output in ALL_OUTPUTS if output in names)
+
+
+def parse_spacing(text: str) -> tuple[float, float]:
+    """(row, column) in mm from ``ROW,COL``. Raises ValueError where it is not two lengths.
+
+    >>> parse_spacing("0.4,0.35")
+    (0.4, 0.35)
+    """
+    try:
+        row_mm, column_mm = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"spacing is '{text}'; two numbers ROW,COL in mm were expected") from None
+    return row_mm, column_mm
+
+
+def differing_parts(earlier: dict[str, object], now: dict[str, object]) -> Collection[str]:
+    """The names of what differs between two keys' tables, options by their own names."""
+    flat_earlier, flat_now = _flatten(earlier), _flatten(now)
+    return sorted(name for name in flat_earlier.keys() | flat_now.keys() if flat_earlier.get(name) != flat_now.get(name))
+
+
+def _flatten(tables: dict[str, object]) -> dict[str, object]:
+    options = tables.get("options")
+    rest = {name: value for name, value in tables.items() if name != "options"}
+    return {**rest, **(options if isinstance(options, dict) else {})}

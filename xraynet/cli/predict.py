@@ -1,0 +1,118 @@
+"""``xraynet predict``: films in, readings, pictures, reports and a worklist out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from xraynet.errors import EXIT_FAILED
+
+if TYPE_CHECKING:
+    from xraynet.batch.options import FolderOptions
+    from xraynet.findings import Outcome
+
+
+def predict(
+    paths: Annotated[list[Path], typer.Argument(help="Films, or folders of films.", metavar="PATH…")],
+    out: Annotated[Path, typer.Option(help="The folder for results; a run that was cut off goes on there.")],
+    checkpoint: Annotated[Path | None, typer.Option(help="A detector's checkpoint; by default the shipped one.")] = None,
+    lungs: Annotated[Path | None, typer.Option(help="A lungs checkpoint; by default the shipped one.")] = None,
+    outputs: Annotated[
+        str, typer.Option(help="What to write: reading, heatmap, overlay, report, index, csv.", metavar="NAME,…")
+    ] = "reading,heatmap,overlay,report,index,csv",
+    spacing_mm: Annotated[
+        str | None, typer.Option(help="Row and column spacing in mm of films that state none.", metavar="ROW,COL")
+    ] = None,
+    no_gate: Annotated[bool, typer.Option("--no-gate", help="Analyse films that the gate would hold back, too.")] = False,
+    identify: Annotated[
+        bool, typer.Option("--identify", help="Print the patient's name, ID, birth date, accession number and study date.")
+    ] = False,
+    hash_paths: Annotated[bool, typer.Option("--hash-paths", help="Leave the paths of films out of all results.")] = False,
+    save_map: Annotated[bool, typer.Option("--save-map", help="Keep the score map as numbers (score_map.npz).")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps …")] = "cpu",
+    precision: Annotated[str, typer.Option(help="What the detector computes in: float32 or bfloat16.")] = "float32",
+    max_megapixels: Annotated[float, typer.Option(help="Larger films are refused before they are decoded.")] = 200.0,
+) -> None:
+    """Find nodules on chest radiographs and write a report of each. Research use, not for diagnosis."""
+    from xraynet.batch.options import FolderOptions, parse_outputs, parse_spacing
+
+    try:
+        options = FolderOptions(
+            outputs=parse_outputs(outputs),
+            spacing_mm=parse_spacing(spacing_mm) if spacing_mm is not None else None,
+            enforce_gate=not no_gate,
+            identify=identify,
+            hash_paths=hash_paths,
+            save_map=save_map,
+            max_megapixels=max_megapixels,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if precision not in ("float32", "bfloat16"):
+        raise typer.BadParameter(f"precision is '{precision}'; float32 or bfloat16 was expected")
+    missing = [path for path in paths if not path.exists()]
+    if len(missing) == len(paths):
+        raise typer.BadParameter(f"there is nothing at {', '.join(str(path) for path in missing)}")
+    failed = _run(paths, out=out, checkpoint=checkpoint, lungs=lungs, options=options, device=device, precision=precision)
+    if failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _run(
+    paths: list[Path],
+    *,
+    out: Path,
+    checkpoint: Path | None,
+    lungs: Path | None,
+    options: "FolderOptions",
+    device: str,
+    precision: str,
+) -> int:
+    from xraynet.batch.folder import predict_folder
+    from xraynet.inference.predictor import Predictor
+    from xraynet.lungs.segmenter import LungSegmenter
+
+    try:
+        predictor = Predictor.from_checkpoint(
+            checkpoint,
+            lungs=LungSegmenter.from_file(lungs) if lungs is not None else None,
+            device=device,
+            precision="bfloat16" if precision == "bfloat16" else "float32",
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    for warning in predictor.warnings:
+        typer.echo(f"xraynet: warning: {warning}", err=True)
+    progress = _Progress()
+    summary = predict_folder(
+        paths, predictor=predictor, out=out, options=options, on_start=progress.start, on_outcome=progress.advance
+    )
+    if summary.num_kept:
+        typer.echo(f"{summary.num_kept} of {sum(summary.counts.values())} files were done by an earlier run and were kept")
+    if "index" in options.outputs:
+        typer.echo(f"worklist: {out / 'index.html'}")
+    counts = summary.counts
+    typer.echo(f"{counts['ok']} ok, {counts['refused']} refused, {counts['failed']} failed")
+    return counts["failed"]
+
+
+class _Progress:
+    """One line for what goes wrong, and one every so often for how far the run is."""
+
+    def __init__(self) -> None:
+        self._num_files = 0
+        self._num_done = 0
+        self._next_line = 1
+
+    def start(self, restarted: tuple[str, ...], num_files: int) -> None:
+        self._num_files = num_files
+        if restarted:
+            typer.echo(f"another {', '.join(restarted)} than in the earlier run there: every film is read again")
+
+    def advance(self, outcome: "Outcome", kept: bool) -> None:
+        self._num_done += 1
+        if outcome.status != "ok" and not kept:
+            typer.echo(f"{outcome.status}: {outcome.path}: {outcome.reason} ({outcome.code})")
+        if self._num_done >= self._next_line or self._num_done == self._num_files:
+            typer.echo(f"{self._num_done} of {self._num_files} films")
+            self._next_line = max(self._num_done + 1, round(self._num_done * 1.5))

@@ -1,0 +1,1 @@
+"""A Radiograph in, a Reading out: gate, lungs, detector and score map in one place."""

@@ -1,0 +1,1 @@
+"""A Reading in, a document out: pictures, HTML reports, worklists, tables. Never sees a network."""

@@ -1,0 +1,188 @@
+"""What a run leaves for people: a worklist, most suspicious film first, and tables of findings, films and failures."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from xraynet.findings import Outcome, OutcomeStatus, Reading
+from xraynet.radiograph import PatientIdentity
+from xraynet.reading_file import DISCLAIMER
+from xraynet.reporting.html import content_policy, data_uri, identity_lines, read_part, render_template
+from xraynet.reporting.words import NOT_LOOKED_FOR, OperatingFacts, describe_absence, describe_finding, describe_gate
+
+PAGE_LENGTH: Final = 500
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "|", "%")
+_IDENTITY_COLUMNS: Final = ("patient_name", "patient_id", "birth_date", "accession_number", "study_date")
+
+
+@dataclass(frozen=True, eq=False)
+class WorklistRow:
+    """One film of the worklist. ``reading`` is None where the file never became a film; ``paths`` are all its files.
+
+    ``report`` is a relative link, None where no report was asked for; ``thumbnail`` a small JPEG.
+    """
+
+    paths: tuple[str, ...]
+    status: OutcomeStatus
+    code: str = ""
+    reason: str = ""
+    reading: Reading | None = None
+    report: str | None = None
+    thumbnail: bytes | None = None
+    identity: PatientIdentity | None = None
+
+    @property
+    def film_score(self) -> float | None:
+        """The highest score on the film; None where it was not analysed."""
+        return self.reading.film_score if self.reading is not None else None
+
+    @property
+    def words(self) -> list[str]:
+        """The reported findings in words, or why there is no analysis."""
+        if self.reading is None:
+            return [self.reason]
+        if self.reading.film_score is None:
+            return [f"{describe_gate(self.reading.gate.reasons)}"]
+        plane = self.reading.image.spacing_plane
+        return [describe_finding(finding, plane=plane) for finding in self.reading.reported]
+
+    @property
+    def picture(self) -> str | None:
+        """The thumbnail as the page carries it."""
+        return data_uri(self.thumbnail, "image/jpeg") if self.thumbnail is not None else None
+
+    @property
+    def identity_lines(self) -> list[tuple[str, str]]:
+        """What ``--identify`` prints of the patient."""
+        return identity_lines(self.identity) if self.identity is not None else []
+
+
+def sort_rows(rows: Iterable[WorklistRow]) -> list[WorklistRow]:
+    """Most suspicious first; then what the gate held back, then what was refused or failed; by path where equal."""
+
+    def suspicion(row: WorklistRow) -> tuple[int, float, tuple[str, ...]]:
+        group = 0 if row.film_score is not None else 1 if row.reading is not None else 2 if row.status == "refused" else 3
+        return (group, -(row.film_score or 0.0), row.paths)
+
+    return sorted(rows, key=suspicion)
+
+
+def page_names(num_rows: int, *, page_length: int = PAGE_LENGTH) -> list[str]:
+    """The files of a worklist of so many rows.
+
+    >>> page_names(501)
+    ['index.html', 'index-2.html']
+    >>> page_names(0)
+    ['index.html']
+    """
+    return ["index.html", *(f"index-{page}.html" for page in range(2, math.ceil(num_rows / page_length) + 1))]
+
+
+def render_worklist(
+    rows: Sequence[WorklistRow], *, page: int, facts: OperatingFacts, model: str, page_length: int = PAGE_LENGTH
+) -> str:
+    """Page ``page`` (from 0) of the worklist of sorted ``rows`` as HTML."""
+    names = page_names(len(rows), page_length=page_length)
+    first = page * page_length
+    style = read_part("worklist.css")
+    analysed = [row for row in rows if row.film_score is not None]
+    return render_template(
+        "worklist.html.j2",
+        {
+            "rows": rows[first : first + page_length],
+            "first": first + 1,
+            "num_rows": len(rows),
+            "num_analysed": len(analysed),
+            "num_with_findings": sum(bool(row.reading and row.reading.reported) for row in analysed),
+            "num_refused": sum(row.status == "refused" for row in rows),
+            "num_failed": sum(row.status == "failed" for row in rows),
+            "with_identity": any(row.identity_lines for row in rows),
+            "pages": [(str(number), name) for number, name in enumerate(names, start=1)],
+            "page": page,
+            "facts": facts,
+            "absence": describe_absence(facts),
+            "not_looked_for": NOT_LOOKED_FOR,
+            "model": model,
+            "disclaimer": DISCLAIMER,
+            "style": style,
+            "policy": content_policy(style=style, script=None),
+        },
+    )
+
+
+def guard_formula(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula.
+
+    >>> guard_formula("=HYPERLINK(1)"), guard_formula("ward/a.dcm")
+    ("'=HYPERLINK(1)", 'ward/a.dcm')
+    """
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[str | float | int | None]]) -> str:
+    """A table as CSV text, its strings guarded; None is an empty cell."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(["" if cell is None else guard_formula(cell) if isinstance(cell, str) else cell for cell in row])
+    return stream.getvalue()
+
+
+def findings_csv(rows: Iterable[WorklistRow], *, with_identity: bool = False) -> str:
+    """One line a reported finding and file, boxes in stored pixels."""
+    columns = (
+        *("path", "id", "finding", "x1", "y1", "x2", "y2", "score", "diameter_mm", "spacing_plane", "side", "zone"),
+        *("film_score", "checkpoint", "fingerprint"),
+        *(_IDENTITY_COLUMNS if with_identity else ()),
+    )
+    lines = (
+        (
+            *(path, reading.id, number, *finding.box, round(finding.score, 6), finding.diameter_mm),
+            *(reading.image.spacing_plane, finding.side, finding.zone, round(reading.film_score or 0.0, 6)),
+            *(reading.checkpoint.name, reading.checkpoint.fingerprint),
+            *(_identity_cells(row.identity) if with_identity else ()),
+        )
+        for row in rows
+        if (reading := row.reading) is not None
+        for path in row.paths
+        for number, finding in enumerate(reading.reported, start=1)
+    )
+    return write_csv(columns, lines)
+
+
+def films_csv(rows: Iterable[WorklistRow], *, with_identity: bool = False) -> str:
+    """One line a file that became a film: its score, how much was reported, what the gate said."""
+    columns = (
+        *("path", "id", "status", "film_score", "num_reported", "gate_passed", "gate_reasons", "view_position"),
+        *(_IDENTITY_COLUMNS if with_identity else ()),
+    )
+    lines = (
+        (
+            *(path, reading.id, row.status, round(reading.film_score, 6) if reading.film_score is not None else None),
+            *(len(reading.reported), str(reading.gate.passed).lower(), " ".join(reading.gate.reasons)),
+            reading.image.view_position.value,
+            *(_identity_cells(row.identity) if with_identity else ()),
+        )
+        for row in rows
+        if (reading := row.reading) is not None
+        for path in row.paths
+    )
+    return write_csv(columns, lines)
+
+
+def failures_csv(outcomes: Iterable[Outcome]) -> str:
+    """One line a file that was refused or failed, and why."""
+    return write_csv(
+        ("path", "id", "status", "code", "reason"),
+        ((item.path, item.id, item.status, item.code, item.reason) for item in outcomes if item.status != "ok"),
+    )
+
+
+def _identity_cells(identity: PatientIdentity | None) -> tuple[str, ...]:
+    if identity is None:
+        return ("",) * len(_IDENTITY_COLUMNS)
+    return (identity.name, identity.patient_id, identity.birth_date, identity.accession_number, identity.study_date)
