@@ -16,7 +16,7 @@ class LungsConfig:
     side_px: int = 128
     segmenter_widths: tuple[int, ...] = (12, 24, 48, 96)
     gate_widths: tuple[int, ...] = (16, 32, 48, 64, 96)
-    grey: GreyConfig = GreyConfig()
+    grey: GreyConfig = field(default_factory=GreyConfig)
 
     def __post_init__(self) -> None:
         for name in ("segmenter_widths", "gate_widths"):
@@ -60,7 +60,7 @@ class ViewConfig:
     rotation_degrees: float = 15.0
     stretch: float = 0.25
     crop: float = 0.14
-    margin: float = 0.2
+    margin: float = 0.3
     gamma: float = 0.8
     shading: float = 0.2
     sharpening: float = 1.0

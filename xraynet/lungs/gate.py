@@ -108,5 +108,4 @@ def is_blank(radiograph: Radiograph, prepared: PreparedFilm, *, flat_range: floa
 def _coarse_film(prepared: PreparedFilm) -> Float32[NDArray[np.float32], "rows columns"]:
     (top, left), (height, width) = prepared.letterbox.offset, prepared.letterbox.resized_size
     film = prepared.pixels[max(top, 0) : top + height, max(left, 0) : left + width]
-    coarse: NDArray[np.float32] = cv2.resize(film, (16, 16), interpolation=cv2.INTER_AREA)
-    return coarse
+    return cv2.resize(film, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -105,14 +105,18 @@ def train_gate(
 
 
 def gate_loss(logits: GateLogits, batch: GateBatch) -> Float[Tensor, ""]:
-    """Cross-entropy of the kind of picture, plus, for frontal films alone, of turns, polarity and mirroring."""
+    """Cross-entropy of the kind of picture, plus, for frontal films alone, of turns and polarity.
+
+    Mirroring counts only where a film is otherwise as it should be: no other film gets as far as that warning.
+    """
     frontal = (batch.kind == FRONTAL).float()
-    share = frontal.sum().clamp(min=1)
+    upright = frontal * (batch.quarter_turns == 0) * (batch.inverted == 0)
     turns = functional.cross_entropy(logits.quarter_turns.float(), batch.quarter_turns, reduction="none")
     inverted = functional.binary_cross_entropy_with_logits(logits.inverted.float(), batch.inverted, reduction="none")
     mirrored = functional.binary_cross_entropy_with_logits(logits.mirrored.float(), batch.mirrored, reduction="none")
-    of_frontal = ((turns + inverted + 0.5 * mirrored) * frontal).sum() / share
-    return functional.cross_entropy(logits.kind.float(), batch.kind) + of_frontal
+    of_frontal = ((turns + inverted) * frontal).sum() / frontal.sum().clamp(min=1)
+    of_upright = (mirrored * upright).sum() / upright.sum().clamp(min=1)
+    return functional.cross_entropy(logits.kind.float(), batch.kind) + of_frontal + of_upright
 
 
 def _draw_batch(rng: np.random.Generator, films: GateFilms, config: LungsTrainingConfig) -> GateBatch:

@@ -135,7 +135,7 @@ def fit(
             if not torch.isfinite(loss):
                 raise NonFiniteLossError(step=schedule.last_epoch, loss=float(loss.detach()))
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
             schedule.step()

@@ -168,7 +168,7 @@ def _apply_grey_view(
     if view.sharpening:
         shown = shown + np.float32(view.sharpening) * (shown - cv2.GaussianBlur(shown, (0, 0), 6))
     if view.blur_px > 0.2:
-        shown = cv2.GaussianBlur(shown, (0, 0), view.blur_px)
+        shown = cv2.GaussianBlur(shown, (0, 0), view.blur_px).astype(np.float32)
     if view.noise:
         shown = shown + rng.normal(0, view.noise, shown.shape).astype(np.float32)
     return shown.astype(np.float32)
