@@ -34,8 +34,9 @@ def measure_grey_range(
     """The film's lung-to-mediastinum grey range, measured on about 20,000 pixels.
 
     Lung is the 25th percentile inside ``lung_mask`` (lung between the ribs); dense is the 65th of what lies inside the
-    mask's bounding box but not in the mask (mediastinum, heart, diaphragm). Where the mask is empty, or a white lung turns the two round, percentiles
-    of the whole film stand in. The range is never narrower than a quarter of the film's 5th to 95th percentile.
+    mask's bounding box but not in the mask (mediastinum, heart, diaphragm). Where the mask is empty, or a white lung
+    turns the two round, percentiles of the whole film stand in. The range is never narrower than a quarter of the
+    film's 5th to 95th percentile.
     """
     step = max(1, int((pixels.size / _SAMPLES) ** 0.5))
     sample, mask = pixels[::step, ::step], lung_mask[::step, ::step]
