@@ -5,6 +5,7 @@ forked workers and epochs would repeat: every sample is seeded by its caller.
 """
 
 import os
+import random
 import threading
 from dataclasses import dataclass
 from typing import Final
@@ -105,7 +106,9 @@ class GreyAugmenter:
         span = np.float32(1 + 2 * self._headroom)
         unit = np.clip((pixels + np.float32(self._headroom)) / span, 0, 1)
         with self._lock:
-            self._compose.set_random_seed(seed)
+            # set_random_seed would give every change the same numbers, so that all of them happen or none; one shared
+            # generator does not.
+            self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))  # noqa: S311
             done = self._compose(image=unit)
         changed = np.clip(done["image"].astype(np.float32, copy=False), 0, 1) * span - np.float32(self._headroom)
         changes = tuple((str(name), _describe(drawn)) for name, drawn in done["applied_transforms"])

@@ -21,9 +21,9 @@ class DetectionBatch:
     """
 
     images: Float32[Tensor, "batch 1 height width"]
-    boxes: list[Float32[Tensor, "num 4"]]
+    boxes: list[Float32[Tensor, "_ 4"]]
     keys: tuple[str, ...]
-    ignore: list[Float32[Tensor, "num 4"]]
+    ignore: list[Float32[Tensor, "_ 4"]]
 
     def __post_init__(self) -> None:
         lengths = {len(self.images), len(self.boxes), len(self.keys), len(self.ignore)}

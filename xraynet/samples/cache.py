@@ -7,7 +7,7 @@ cache, never a damaged one, and the next build goes on from there.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -21,7 +21,6 @@ INDEX_NAME: Final = "index.jsonl"
 PIXELS_NAME: Final = "films.uint16"
 MASKS_NAME: Final = "lungs.uint8"
 _LEVELS: Final = 65535
-Kind = TypeVar("Kind", np.uint16, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,8 @@ class FilmCache:
         self.records = {record.key: record for record in read_index(folder)}
         self._grey = GreyCode(self.header.headroom)
         end = max((record.end_pixel for record in self.records.values()), default=0)
-        self._pixels = _map_file(folder / PIXELS_NAME, np.dtype(np.uint16), end)
-        self._masks = _map_file(folder / MASKS_NAME, np.dtype(np.uint8), end)
+        self._pixels = _map_bytes(folder / PIXELS_NAME, 2 * end).view(np.uint16)
+        self._masks = _map_bytes(folder / MASKS_NAME, end)
 
     def __reduce__(self) -> tuple[object, tuple[Path, tuple[CacheFailure, ...]]]:
         return (_open_cache, (self.folder, self.failures))
@@ -156,12 +155,11 @@ def read_index(folder: Path) -> list[FilmRecord]:
     return [FilmRecord.from_line(line) for line in lines if line.endswith("\n")]
 
 
-def _map_file(path: Path, kind: np.dtype[Kind], num_pixels: int) -> NDArray[Kind]:
-    if num_pixels == 0:
-        return np.zeros(0, dtype=kind)
-    wanted = num_pixels * kind.itemsize
+def _map_bytes(path: Path, num_bytes: int) -> UInt8[NDArray[np.uint8], " num_bytes"]:
+    if num_bytes == 0:
+        return np.zeros(0, dtype=np.uint8)
     found = path.stat().st_size if path.exists() else 0
-    if found < wanted:
-        raise CatalogueError(f"{path}: {found} bytes; its index promises {wanted}: delete the cache and build it again")
-    mapped: NDArray[Kind] = np.memmap(path, dtype=kind, mode="r", shape=(num_pixels,)).view(np.ndarray)
+    if found < num_bytes:
+        raise CatalogueError(f"{path}: {found} bytes; its index promises {num_bytes}: delete the cache and build it again")
+    mapped: NDArray[np.uint8] = np.memmap(path, dtype=np.uint8, mode="r", shape=(num_bytes,)).view(np.ndarray)
     return mapped

@@ -92,8 +92,8 @@ class TrainingSample:
 
     key: str
     pixels: Float32[NDArray[np.float32], "height width"]
-    boxes: Boxes
-    ignore: Boxes
+    boxes: Float32[NDArray[np.float32], "learnt 4"]
+    ignore: Float32[NDArray[np.float32], "ignored 4"]
     record: SampleRecord
 
 
@@ -163,7 +163,9 @@ class TrainingSamples:
             return centre_placement(size, frame)
         return draw_placement(rng, config=self.config.placement, film_size=size, frame_size=frame, boxes=boxes)
 
-    def _sort_boxes(self, placement: Placement, boxes: Boxes) -> tuple[Boxes, Boxes]:
+    def _sort_boxes(
+        self, placement: Placement, boxes: Boxes
+    ) -> tuple[Float32[NDArray[np.float32], "learnt 4"], Float32[NDArray[np.float32], "ignored 4"]]:
         learnt, ignored = placement.visible_boxes(boxes, smallest_part=self.config.smallest_part)
         sides = np.maximum(learnt[:, 2] - learnt[:, 0], learnt[:, 3] - learnt[:, 1])
         large = sides >= self.config.smallest_side_px

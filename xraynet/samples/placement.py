@@ -121,7 +121,9 @@ class Placement:
             frame_points = (points - field[rows, columns]) @ affine[:, :2].T + affine[:, 2]
         return frame_points
 
-    def visible_boxes(self, boxes: Boxes, *, smallest_part: float) -> tuple[Boxes, Boxes]:
+    def visible_boxes(
+        self, boxes: Boxes, *, smallest_part: float
+    ) -> tuple[Float32[NDArray[np.float32], "learnt 4"], Float32[NDArray[np.float32], "ignored 4"]]:
         """Film boxes as they are seen in the frame: (those to learn, those to ignore).
 
         A box is learnt where at least ``smallest_part`` of its area is seen, clipped to what is; with less it is
@@ -155,7 +157,11 @@ def draw_placement(
     mirrored = bool(rng.random() < config.flip_rate)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     linear = turn @ np.diag([scale * aspect * (-1 if mirrored else 1), scale / aspect])
-    guarded = boxes[int(rng.integers(len(boxes)))].astype(np.float64) if len(boxes) else None
+    bend = _draw_bend(rng, config)
+    guarded = None
+    if len(boxes):
+        margin = config.bend_px if bend else 0.0
+        guarded = boxes[int(rng.integers(len(boxes)))] + np.array([-margin, -margin, margin, margin])
     shift = _draw_shift(rng, linear=linear, film_size=film_size, frame_size=frame_size, jitter=config.shift, guarded=guarded)
     visible, border = _draw_collimation(rng, config, film_size)
     return Placement(
@@ -166,7 +172,7 @@ def draw_placement(
             (float(linear[1, 0]), float(linear[1, 1]), float(shift[1])),
         ),
         mirrored=mirrored,
-        bend=_draw_bend(rng, config),
+        bend=bend,
         visible=visible,
         border=border,
     )
