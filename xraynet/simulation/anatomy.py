@@ -115,7 +115,7 @@ def rib_curves(body: Body, rng: np.random.Generator) -> tuple[list[Curve], list[
             ])  # fmt: skip
             back[:, 1] += sway[0]
             posterior.append(smooth_curve(back * (side, 1), closed=False))
-            if number < 8:
+            if number < 7:
                 end = (0.45 + 0.02 * number) * half
                 front_y = spine_y + 1.1 * drop
                 fall = (26 + 6.0 * number) * body.rib_slope

@@ -32,8 +32,8 @@ class SimulationConfig:
     distractor: DistractorConfig = field(default_factory=DistractorConfig)
     num_nodules_weights: tuple[float, ...] = (0.70, 0.18, 0.08, 0.04)
     hidden_share: float = 0.2
-    least_contrast: float = 1.6
-    most_boost: float = 3.0
+    least_contrast: float = 1.5
+    most_boost: float = 2.5
 
     def __post_init__(self) -> None:
         if not self.num_nodules_weights or min(self.num_nodules_weights) < 0 or sum(self.num_nodules_weights) <= 0:
@@ -101,8 +101,8 @@ def _add_nodules(
         taken = [(float(x1), float(y1), float(x2), float(y2)) for x1, y1, x2, y2 in boxes]
         radius = (0.7 * diameter / spacing[0], 0.7 * diameter / spacing[1])
         centre = choose_place(rng, places, hidden_share=config.hidden_share, radius_px=radius, taken=taken)
-        if centre is None:
-            continue
+        if centre is None or drawn[int(centre[1]), int(centre[0])] < grey.lung - grey.width:
+            continue  # no room, or on the collimated border, where there is no patient
         nodule = draw_nodule(rng, centre=centre, config=config.nodule, diameter_mm=diameter)
         nodule = _make_visible(nodule, drawn, spacing=spacing, grey=grey, config=config)
         box = add_nodule(drawn, nodule, spacing_mm=spacing, grey=grey)
@@ -132,14 +132,15 @@ def _make_visible(
 
 
 def _deviation_about_plane(patch: NDArray[np.float32]) -> float:
-    """The standard deviation of a patch about its own slope: a nodule stands out from a slope, not from structure."""
+    """How uneven a patch is about its own slope (from its quartiles: one bright rim does not count as unevenness)."""
     if min(patch.shape) < 3:
         return float(patch.std())
     rows = np.linspace(-1, 1, patch.shape[0], dtype=np.float32)[:, None]
     columns = np.linspace(-1, 1, patch.shape[1], dtype=np.float32)[None]
     flat = patch - patch.mean()
     flat = flat - rows * (flat * rows).mean() / (rows**2).mean() - columns * (flat * columns).mean() / (columns**2).mean()
-    return float(flat.std())
+    low, high = np.percentile(flat, [25.0, 75.0])
+    return float(high - low) / 1.349
 
 
 def simulate_film(

@@ -19,7 +19,7 @@ NoduleKind = Literal["solid", "part-solid", "ground-glass", "calcified", "cavity
 Patch = Float32[NDArray[np.float32], "rows columns"]
 
 _KINDS: Final[tuple[NoduleKind, ...]] = ("solid", "part-solid", "ground-glass", "calcified", "cavity")
-_SEEN_FROM: Final = 0.15
+_SEEN_FROM: Final = 0.3
 """The visible edge lies where the shadow has risen to this part of its peak."""
 
 
@@ -35,16 +35,16 @@ class NoduleConfig:
     diameter_log_spread: float = 0.5
     smallest_diameter_mm: float = 4.0
     largest_diameter_mm: float = 50.0
-    soft_tissue_path_mm: float = 38.0
-    density_log_spread: float = 0.35
+    soft_tissue_path_mm: float = 45.0
+    density_log_spread: float = 0.3
     kind_weights: tuple[float, float, float, float, float] = (0.70, 0.08, 0.09, 0.09, 0.04)
     lobulated_share: float = 0.35
     spiculated_share: float = 0.2
     outline_irregularity: float = 0.10
-    texture: float = 0.12
+    texture: float = 0.06
     smallest_blur_mm: float = 0.3
     largest_blur_mm: float = 1.3
-    overlap_loss: float = 0.4
+    overlap_loss: float = 0.45
 
     def __post_init__(self) -> None:
         if not 0 < self.smallest_diameter_mm <= self.median_diameter_mm <= self.largest_diameter_mm:
@@ -63,12 +63,13 @@ class SimulatedNodule:
     """Everything that decides a nodule's shadow.
 
     ``centre``: (x, y) in pixels of the array it is drawn into. ``contrast``: rise at the peak over clear lung, in units
-    of the film's grey range. ``stretch``: long over mean diameter, along ``angle`` (radians). ``harmonics``: (amplitude,
-    phase) of the outline from order 2 on. ``lobes``: (x, y, diameter) of further bodies grown together with the first,
-    in units of its radius. ``edge_power``: 0.5 is a ball; larger falls off more softly. ``core``: (share, size) of a
-    denser middle; a negative share is a cavity. ``spicules``: (angle, length, strength). ``blur_mm``: unsharpness of the
-    edge. ``overlap_loss``: how much contrast is lost where the film is as dense as its mediastinum. ``seed``: of the
-    smooth fields that make outline and texture uneven.
+    of the film's grey range. ``stretch``: long over mean diameter, and mean over short, along ``angle`` (radians).
+    ``harmonics``: (amplitude, phase) of the outline from order 2 on. ``lobes``: (x, y, diameter) of further bodies grown
+    together with the first, in units of its radius. ``edge_power``: 0.5 is a ball; larger falls off more softly.
+    ``core``: (share, size) of a denser middle; a negative share is a cavity. ``spicules``: (angle, length, strength).
+    ``warp`` and ``texture``: how uneven outline and inside are. ``blur_mm``: unsharpness of the edge. ``overlap_loss``:
+    how much contrast is lost where the film is as dense as its mediastinum. ``grain``: added noise, in units of the
+    film's own. ``seed``: of the smooth fields that make outline and inside uneven.
     """
 
     centre: tuple[float, float]
@@ -121,24 +122,24 @@ def draw_nodule(
     if kind == "cavity" and diameter < 15:
         kind = "solid"
     # A mass is seldom a ball: its depth grows more slowly than what the film shows of its width.
-    thickness = diameter * rng.uniform(0.75, 1.1) * min(1.0, (25.0 / diameter) ** 0.25)
+    thickness = diameter * rng.uniform(0.75, 1.1) * min(1.0, (18.0 / diameter) ** 0.4)
     density = float(np.exp(config.density_log_spread * rng.standard_normal()))
     density *= {"solid": 1.0, "part-solid": 0.75, "ground-glass": 0.6, "calcified": 1.7, "cavity": 0.9}[kind]
     orders = 2.0 + np.arange(5)
-    amplitudes = config.outline_irregularity * rng.standard_normal(5) / (orders - 1.0) ** 0.8
+    amplitudes = config.outline_irregularity * rng.standard_normal(5) / np.maximum(orders - 1.0, 2.0) ** 0.8
     return SimulatedNodule(
         centre=centre,
         diameter_mm=diameter,
         contrast=float(density * thickness / config.soft_tissue_path_mm),
         kind=kind,
-        stretch=float(np.exp(abs(0.12 * rng.standard_normal()))),
+        stretch=float(np.exp(abs(0.07 * rng.standard_normal()))),
         angle=float(rng.uniform(0, np.pi)),
         harmonics=tuple((float(size), float(rng.uniform(0, 2 * np.pi))) for size in amplitudes),
         lobes=_draw_lobes(rng) if rng.random() < config.lobulated_share else (),
         edge_power=float(rng.uniform(0.9, 1.6) if kind == "ground-glass" else rng.uniform(0.5, 1.1)),
         core=_draw_core(rng, kind),
         spicules=_draw_spicules(rng) if rng.random() < config.spiculated_share and diameter > 8 else (),
-        warp=float(rng.uniform(0.03, 0.16)),
+        warp=float(rng.uniform(0.03, 0.13)),
         texture=float(config.texture * rng.uniform(0.3, 2.0) * (2.0 if kind == "ground-glass" else 1.0)),
         blur_mm=float(rng.uniform(config.smallest_blur_mm, config.largest_blur_mm)),
         overlap_loss=config.overlap_loss,
@@ -166,9 +167,9 @@ def _draw_core(rng: np.random.Generator, kind: NoduleKind) -> tuple[float, float
 
 
 def _draw_spicules(rng: np.random.Generator) -> tuple[tuple[float, float, float], ...]:
-    count = int(rng.integers(4, 13))
+    count = int(rng.integers(6, 17))
     angles = rng.uniform(0, 2 * np.pi, count)
-    return tuple((float(angle), float(rng.uniform(0.15, 0.6)), float(rng.uniform(0.15, 0.5))) for angle in angles)
+    return tuple((float(angle), float(rng.uniform(0.1, 0.4)), float(rng.uniform(0.06, 0.25))) for angle in angles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +185,7 @@ class NoduleShadow:
     left: int
 
     def box(self) -> Float32[NDArray[np.float32], " 4"]:
-        """XYXY around the visible edge: where the body's shadow reaches 15 % of its peak, to a part of a pixel."""
+        """XYXY around the visible edge: where the body's shadow reaches 30 % of its peak, to a part of a pixel."""
         left, right = _edges(self.body.max(axis=0))
         top, bottom = _edges(self.body.max(axis=1))
         return np.array([left + self.left, top + self.top, right + self.left, bottom + self.top], dtype=np.float32)
@@ -231,7 +232,7 @@ def render_shadow(nodule: SimulatedNodule, *, spacing_mm: tuple[float, float]) -
         core = _chord(distance / np.float32(core_size), 0.5)
         body = (1 - np.float32(max(share, 0.0))) * body + np.float32(share) * core * (body if share < 0 else np.float32(1))
     if nodule.texture:
-        body = body * (1 + np.float32(nodule.texture) * smooth_field(fields, body.shape, cells=14))
+        body = body * (1 + np.float32(nodule.texture) * smooth_field(fields, body.shape, cells=9))
     shadow = body + _spicules(nodule, angle, distance) if nodule.spicules else body
     sigmas = {
         "sigmaX": float(np.hypot(nodule.blur_mm / column_mm, 0.4)),
@@ -254,7 +255,7 @@ def _chord(distance: NDArray[np.float32], power: float) -> NDArray[np.float32]:
 
 def _spicules(nodule: SimulatedNodule, angle: NDArray[np.float32], distance: NDArray[np.float32]) -> NDArray[np.float32]:
     total = np.zeros_like(distance)
-    width = np.float32(0.09)
+    width = np.float32(0.07)
     near = np.minimum(1, distance / np.float32(0.8))
     for direction, length, strength in nodule.spicules:
         aside = np.abs(np.mod(angle - np.float32(direction) + np.float32(np.pi), np.float32(2 * np.pi)) - np.float32(np.pi))
