@@ -19,7 +19,7 @@ def test_any_film_size_gives_a_map_at_stride_four(tiny_detector: Detector, heigh
 
 
 def test_untrained_network_scores_everywhere_near_its_prior(tiny_config: DetectorConfig) -> None:
-    scores = torch.sigmoid(Detector(tiny_config)(torch.rand(4, 1, 64, 64)).score_logits)
+    scores = torch.sigmoid(Detector(tiny_config)(torch.rand(4, 1, 64, 64)).score_logits.detach())
     assert abs(float(scores.mean()) - tiny_config.prior) < 0.005
 
 
