@@ -27,7 +27,7 @@ class LabelFormat(StrEnum):
     CHESTXDET = "chestxdet"
     COCO = "coco"
     VOC = "voc"
-    CSV = "csv"
+    CSV = "plain-csv"
     LIDC_DRR = "lidc-drr"
 
 
