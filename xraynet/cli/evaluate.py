@@ -155,7 +155,7 @@ def _choose_operating(threshold: float | None, proposed: "Predictions") -> "Repo
     from xraynet.evaluation.evaluate import ReportThreshold
 
     if threshold is not None:
-        return ReportThreshold(threshold, "--threshold")
+        return ReportThreshold(threshold, "the command line")
     if proposed.operating_threshold is None:
         return None
     return ReportThreshold(proposed.operating_threshold, proposed.source)

@@ -79,7 +79,7 @@ def plot_precision_recall(result: EvaluationResult) -> bytes:
         axes.set_xlim(0, 1)
         _label(axes, "Recall", "Precision")
 
-    return _render(draw)
+    return _render(draw, legend="upper right")
 
 
 def plot_roc(result: EvaluationResult) -> bytes:
@@ -120,7 +120,7 @@ def plot_subgroups(table: SubgroupTable) -> bytes:
         axes.set_xlim(0, 1)
         axes.set_xlabel("Sensitivity (number of nodules in brackets)")
 
-    return _render(draw, size=(5.6, 1.1 + 0.36 * len(rows)), legend=False)
+    return _render(draw, size=(5.6, 1.1 + 0.36 * len(rows)), legend=None)
 
 
 def shown_sensitivity(recall: Estimate | None, at_rates: Sequence[RateSensitivity]) -> Estimate:
@@ -134,7 +134,9 @@ def _label(axes: Axes, x: str, y: str) -> None:
     axes.set_ylim(0, 1.02)
 
 
-def _render(draw: Callable[[Axes], None], *, size: tuple[float, float] = (5.6, 4.2), legend: bool = True) -> bytes:
+def _render(
+    draw: Callable[[Axes], None], *, size: tuple[float, float] = (5.6, 4.2), legend: str | None = "lower right"
+) -> bytes:
     # A Figure of its own, not pyplot: nothing global is touched, no display is looked for. SVG ids come from this salt
     # instead of a random one, and letters are outlines: the same result gives the same bytes.
     with mpl.rc_context({"svg.hashsalt": "xraynet", "svg.fonttype": "path", "font.size": 10.0, "font.family": "DejaVu Sans"}):
@@ -146,8 +148,8 @@ def _render(draw: Callable[[Axes], None], *, size: tuple[float, float] = (5.6, 4
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         draw(axes)
-        if legend and axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, loc="lower right")
+        if legend is not None and axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, loc=legend)
         content = io.BytesIO()
         figure.savefig(content, format="svg", metadata={"Date": None, "Creator": "xraynet"})
     return content.getvalue()
