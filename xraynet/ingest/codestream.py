@@ -51,7 +51,7 @@ def read_codestream(stream: bytes | memoryview) -> Codestream:
 def ends_whole(stream: bytes | memoryview) -> bool:
     """True where a JPEG, JPEG-LS or JPEG 2000 stream still has its end marker (FF D9), apart from padding.
 
-    libjpeg and OpenJPH fill what is missing with grey and say nothing; a film cut in half must not pass for a film.
+    libjpeg fills what is missing with grey and says nothing; a film cut in half must not pass for a film.
     """
     return b"\xff\xd9" in bytes(stream[-64:])
 

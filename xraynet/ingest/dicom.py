@@ -13,6 +13,7 @@ from xraynet.ingest.dicom_geometry import read_geometry
 from xraynet.ingest.dicom_grey import read_modality, read_padding, read_voi
 from xraynet.ingest.dicom_parse import parse_dicom
 from xraynet.ingest.dicom_pixels import decode_stored, read_image_header
+from xraynet.ingest.dicom_quiet import quiet_pydicom
 from xraynet.ingest.dicom_tags import read_text
 from xraynet.ingest.grayscale import ModalityLut, make_grey
 from xraynet.ingest.limits import DecodeLimits
@@ -24,6 +25,11 @@ def read_dicom(content: bytes, *, limits: DecodeLimits) -> Radiograph:
 
     Raises FilmRefused for what is not a single-frame grey radiograph for presentation, FilmFailed for what is damaged.
     """
+    with quiet_pydicom():
+        return _read(content, limits)
+
+
+def _read(content: bytes, limits: DecodeLimits) -> Radiograph:
     parsed = parse_dicom(content, limits=limits)
     dataset = parsed.dataset
     warnings = list(check_admission(dataset))

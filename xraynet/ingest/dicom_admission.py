@@ -4,6 +4,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 from pydicom.uid import (
+    UID,
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
     DigitalXRayImageStorageForProcessing,
@@ -57,11 +58,12 @@ def check_admission(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _refuse_without_pixels(dataset: Dataset) -> None:
-    sop_class = read_text(dataset, "SOPClassUID")
-    was_image = "Image" in _name_class(dataset) or read_integer(dataset, "Rows") is not None
-    if was_image or (not sop_class and not read_text(dataset, "DirectoryRecordSequence")):
+    """A film cut before its pixels has failed; a report or a plan never had any, and is refused."""
+    name = _name_class(dataset)
+    was_cut = not read_text(dataset, "StudyInstanceUID") and "DirectoryRecordSequence" not in dataset
+    if "Image" in name or read_integer(dataset, "Rows") is not None or (name == "unknown" and was_cut):
         raise FilmFailed("the DICOM file ends before its Pixel Data; a whole file was expected", code="truncated")
-    raise FilmRefused(f"the DICOM object is {_name_class(dataset)} without pixels; a film was expected", code="not-an-image")
+    raise FilmRefused(f"the DICOM object is {name} without pixels; a film was expected", code="not-an-image")
 
 
 def _check_colour(dataset: Dataset, *, is_capture: bool) -> None:
@@ -94,9 +96,9 @@ def _warn(dataset: Dataset, modality: str) -> list[str]:
 
 
 def _name_class(dataset: Dataset) -> str:
-    stated = dataset.get("SOPClassUID") if read_text(dataset, "SOPClassUID") else None
-    name = str(getattr(stated, "name", ""))
-    return name if name and not name[0].isdigit() else "unknown"
+    stated = read_text(dataset, "SOPClassUID")
+    name = UID(stated, validation_mode=0).name
+    return name if name and name != stated else "unknown"
 
 
 def _quote(value: str) -> str:

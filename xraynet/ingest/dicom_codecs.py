@@ -1,7 +1,7 @@
 """Decoders for compressed DICOM pixels, without GPL code: imagecodecs where pydicom's own plugins lack or are slow.
 
 JPEG lossless and 12-bit JPEG Extended have no permissive plugin in pydicom; imagecodecs (BSD) has them through
-libjpeg-turbo 3, and HTJ2K through OpenJPH. Monochrome only: colour goes to pydicom's own plugins.
+libjpeg-turbo 3. Monochrome only: colour goes to pydicom's own plugins.
 """
 
 from functools import cache
@@ -37,13 +37,14 @@ _HTJ2K: Final = frozenset({HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K})
 _JPEG_2000: Final = frozenset({JPEG2000Lossless, JPEG2000})
 
 # pydicom asks every plugin for this table, to say what is missing.
-DECODER_DEPENDENCIES: Final = dict.fromkeys((*_JPEG, *_JPEG_LS, *_HTJ2K), ("imagecodecs>=2025.3.30",))
+DECODER_DEPENDENCIES: Final = dict.fromkeys((*_JPEG, *_JPEG_LS, RLELossless), ("imagecodecs>=2025.3.30",))
 
 # Fastest first on a 3000 x 2500 film of 12 bits: imagecodecs 46 ms for JPEG lossless (stock 270), 7 for JPEG,
-# 115 for JPEG-LS, 37 for HTJ2K (OpenJPEG 86); OpenJPEG 820 for JPEG 2000; pylibjpeg's Rust 46 for RLE.
+# 115 for JPEG-LS; OpenJPEG 820 for JPEG 2000 and 86 for HTJ2K (OpenJPH has 37, but fills what is missing in a cut stream
+# and writes to standard error). pylibjpeg's RLE, in Rust, panics on damaged files, past every ``except Exception``.
 _PREFERRED: Final = {
-    **dict.fromkeys((*_JPEG, *_JPEG_LS, *_HTJ2K), _PLUGIN),
-    **dict.fromkeys((*_JPEG_2000, RLELossless), "pylibjpeg"),
+    **dict.fromkeys((*_JPEG, *_JPEG_LS, RLELossless), _PLUGIN),
+    **dict.fromkeys((*_JPEG_2000, *_HTJ2K), "pylibjpeg"),
 }
 
 _SYNTAX_OF_KIND: Final[dict[CodestreamKind, UID]] = {
@@ -57,8 +58,8 @@ _SYNTAX_OF_KIND: Final[dict[CodestreamKind, UID]] = {
 
 def is_available(uid: UID) -> bool:
     """True where this installation's imagecodecs decodes the transfer syntax (pydicom asks before it takes the plugin)."""
-    if uid in _HTJ2K:
-        return bool(imagecodecs.HTJ2K.available)
+    if uid == RLELossless:
+        return bool(imagecodecs.PACKBITS.available)
     return bool(imagecodecs.JPEG8.available if uid in _JPEG else imagecodecs.JPEGLS.available if uid in _JPEG_LS else False)
 
 
@@ -70,15 +71,29 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
     if runner.samples_per_pixel != 1:
         raise ValueError("only one sample per pixel is decoded here")
     syntax = runner.transfer_syntax
+    if syntax == RLELossless:
+        return _decode_rle(src, num_pixels=runner.rows * runner.columns, depth=runner.bits_allocated // 8)
     if syntax in _JPEG:
         decoded: NDArray[np.integer] = imagecodecs.jpeg8_decode(src)
-    elif syntax in _JPEG_LS:
-        decoded = imagecodecs.jpegls_decode(src)
     else:
-        decoded = imagecodecs.htj2k_decode(src)
+        decoded = imagecodecs.jpegls_decode(src)
     # The container follows the codestream's depth, not the header's Bits Allocated.
     runner.set_option("bits_allocated", decoded.dtype.itemsize * 8)
     return decoded.tobytes()
+
+
+def _decode_rle(src: bytes, *, num_pixels: int, depth: int) -> bytes:
+    """One monochrome RLE frame (PS3.5 G.5): a header of 16 words, then one PackBits segment a byte, the highest first."""
+    header = np.frombuffer(src[:64], dtype="<u4")
+    if header.size < 16 or header[0] != depth:
+        raise ValueError(f"{header[:1]} segments; {depth} were expected")
+    ends = [*(int(offset) for offset in header[2 : depth + 1]), len(src)]
+    planes = np.empty((num_pixels, depth), dtype=np.uint8)
+    for plane, (start, end) in enumerate(zip(header[1 : depth + 1], ends, strict=True)):
+        segment = np.frombuffer(imagecodecs.packbits_decode(src[int(start) : end]), dtype=np.uint8)
+        # Too short a segment raises here; a byte of padding after the pixels is allowed.
+        planes[:, depth - 1 - plane] = segment[:num_pixels]
+    return planes.tobytes()
 
 
 @cache
@@ -90,9 +105,14 @@ def install_decoders() -> None:
             decoder.add_plugin(_PLUGIN, (__name__, "decode_frame"))
 
 
-def choose_plugin(syntax: UID) -> str | None:
-    """The name of the fastest plugin that this installation has for a transfer syntax; None where it has none."""
+def choose_plugin(syntax: UID, *, is_colour: bool = False) -> str | None:
+    """The name of the fastest plugin that this installation has for a transfer syntax; None where it has none.
+
+    For colour it is "" (pydicom tries its own, one after another), but for RLE, where one of them panics.
+    """
     install_decoders()
+    if is_colour:
+        return "pydicom" if syntax == RLELossless else ""
     try:
         available = get_decoder(syntax).available_plugins
     except NotImplementedError:
@@ -108,5 +128,4 @@ def syntax_of(kind: CodestreamKind) -> UID | None:
 
 def list_codecs() -> dict[str, bool]:
     """What this installation decodes: the name of each compressed transfer syntax, and whether it can."""
-    known = (*_PREFERRED, *_JPEG_2000)
-    return {uid.name: choose_plugin(uid) is not None for uid in dict.fromkeys(known)}
+    return {uid.name: choose_plugin(uid) is not None for uid in _PREFERRED}

@@ -1,6 +1,5 @@
 """DICOM bytes into a dataset: with or without a Part 10 header, deflated within limits, pixels left where they lie."""
 
-import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Final, Literal
@@ -10,6 +9,7 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from xraynet.errors import FilmFailed
+from xraynet.ingest.dicom_quiet import quiet_pydicom
 from xraynet.ingest.dicom_tags import read_integer, read_text
 from xraynet.ingest.limits import DecodeLimits, inflate_at_most
 
@@ -59,9 +59,7 @@ def _byte_order(head: bytes) -> Literal["little", "big"]:
 def parse_dicom(content: bytes, *, limits: DecodeLimits) -> ParsedDicom:
     """The dataset in ``content``. Raises FilmFailed where it is damaged, cut, or unfolds beyond ``limits``."""
     try:
-        with warnings.catch_warnings():
-            # pydicom's warnings quote the values, and so the patient.
-            warnings.simplefilter("ignore")
+        with quiet_pydicom():
             return _parse(content, limits)
     except FilmFailed:
         raise

@@ -1,6 +1,5 @@
 """The stored values of a DICOM film: native or compressed, checked for size and wholeness before any codec runs."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +16,7 @@ from xraynet.errors import FilmFailed
 from xraynet.ingest.codestream import ends_whole, read_codestream
 from xraynet.ingest.dicom_codecs import choose_plugin, syntax_of
 from xraynet.ingest.dicom_parse import ParsedDicom
+from xraynet.ingest.dicom_quiet import quiet_pydicom
 from xraynet.ingest.dicom_tags import read_integer
 from xraynet.ingest.grayscale import StoredFormat
 from xraynet.ingest.limits import DecodeLimits
@@ -114,17 +114,16 @@ def _decode_compressed(
     if syntax != RLELossless:
         actual = _check_codestream(frame, header, limits)
         syntax = actual if not parsed.is_syntax_stated and actual is not None else syntax
-    plugin = choose_plugin(syntax)
+    plugin = choose_plugin(syntax, is_colour=header.samples > 1)
     if plugin is None:
         raise FilmFailed(f"no decoder for the transfer syntax {_name(syntax)}", code="unsupported-codec")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_pydicom():
             values, _ = get_decoder(syntax).as_array(
                 encapsulate([frame], has_bot=False),
                 index=0,
                 raw=True,
-                decoding_plugin="" if header.samples > 1 else plugin,
+                decoding_plugin=plugin,
                 rows=header.rows,
                 columns=header.columns,
                 samples_per_pixel=header.samples,

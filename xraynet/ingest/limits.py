@@ -17,12 +17,12 @@ _CHUNK = 1 << 20
 class DecodeLimits:
     """How large a film may be: ``max_pixels`` per film (samples, so a colour film counts three times).
 
-    ``max_file_bytes`` bounds the file itself, ``max_header_bytes`` what a deflated or compressed header may unfold to.
+    ``max_file_bytes`` bounds the file itself, ``max_header_bytes`` what everything but the pixels may unfold to.
     """
 
     max_pixels: int = 200_000_000
     max_file_bytes: int = 2 << 30
-    max_header_bytes: int = 64 << 20
+    max_header_bytes: int = 16 << 20
 
     def __post_init__(self) -> None:
         for name in ("max_pixels", "max_file_bytes", "max_header_bytes"):
