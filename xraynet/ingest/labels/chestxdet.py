@@ -4,9 +4,10 @@ Each entry has ``file_name``, ``syms`` (one class name a box) and ``boxes`` ([x1
 in the 1024 frame; ChestX-Det adds ``polygons``, which are not read.
 
 **Label state.** Three radiologists marked every film for all classes: a film with a Nodule or Mass box is boxed, one with
-other boxes or none is read and free of them.
+other boxes or none is read and free of them, and one with a "Diffuse Nodule" is unknown.
 
-**Patients** are those of ChestX-ray14, taken from the film's name, so that both data sets share patient keys.
+**Patients** are known where films bear ChestX-ray14's names (they then share its patient keys). The published archives
+number their films instead (``36199.png``): those are divided film by film, and may show patients of ChestX-ray14.
 """
 
 import math

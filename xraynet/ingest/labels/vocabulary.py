@@ -18,6 +18,10 @@ _SYNONYMS: Final[dict[str, frozenset[str]]] = {
     "pulmonary nodule": frozenset({"nodule"}),
     "solitary pulmonary nodule": frozenset({"nodule"}),
     "multiple nodules": frozenset({"nodule"}),
+    # A field of uncountable small nodules: no nodule to box, yet never a film free of them. Its second meaning is itself,
+    # so that a film that shows it is unknown.
+    "diffuse nodule": frozenset({"nodule", "diffuse nodule"}),
+    "miliary": frozenset({"nodule", "miliary"}),
     "mass": frozenset({"mass"}),
     "masses": frozenset({"mass"}),
     "mass lesion": frozenset({"mass"}),
