@@ -49,7 +49,7 @@ class SimulatedFilm:
     pixels: Float32[NDArray[np.float32], "height width"]
     boxes: Boxes
     nodules: tuple[SimulatedNodule, ...]
-    distractor_boxes: Boxes
+    distractor_boxes: Float32[NDArray[np.float32], "distractors 4"]
 
 
 def simulate_array(
