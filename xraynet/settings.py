@@ -49,8 +49,8 @@ def _structure_scalar(value: object, expected: type) -> object:
     return value
 
 
-def _check_keys(values: Mapping[str, object], config_type: type, *, where: str, prefix: str) -> None:
-    if not is_dataclass(config_type):
+def _check_keys(values: Mapping[str, object], config_type: object, *, where: str, prefix: str) -> None:
+    if not (isinstance(config_type, type) and is_dataclass(config_type)):
         return
     hints = get_type_hints(config_type)
     known = {item.name for item in fields(config_type)}
