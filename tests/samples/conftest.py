@@ -16,6 +16,7 @@ from xraynet.radiograph import PixelSpacing, Radiograph, ViewPosition
 from xraynet.samples.build import build_cache
 from xraynet.samples.cache import FilmCache
 
+SPACING = PixelSpacing(1.5, 1.5)
 PREPARATION = PreparationConfig(mm_per_pixel=1.6, lung_side_px=150, film_long_side_px=256)
 
 
@@ -65,7 +66,7 @@ def make_entry() -> Callable[..., FilmEntry]:
         state: LabelState = LabelState.FREE,
         boxes: Sequence[Sequence[float]] = (),
         view: ViewPosition = ViewPosition.PA,
-        spacing: PixelSpacing | None = PixelSpacing(1.5, 1.5),
+        spacing: PixelSpacing | None = SPACING,
         patient: str | None = None,
     ) -> FilmEntry:
         stacked = np.array(boxes, dtype=np.float32).reshape(-1, 4)
@@ -128,5 +129,9 @@ def preparation() -> PreparationConfig:
 @pytest.fixture(scope="session")
 def film_cache(tmp_path_factory: pytest.TempPathFactory, entries: list[FilmEntry], fake_lungs: FakeLungs) -> FilmCache:
     return build_cache(
-        tmp_path_factory.mktemp("cache"), entries, catalogue_fingerprint="a catalogue", preparation=PREPARATION, lungs=fake_lungs
+        tmp_path_factory.mktemp("cache"),
+        entries,
+        catalogue_fingerprint="a catalogue",
+        preparation=PREPARATION,
+        lungs=fake_lungs,
     )

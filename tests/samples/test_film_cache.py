@@ -54,9 +54,7 @@ def test_a_second_build_decodes_nothing(
         return read_entry(entry)
 
     def build(some: list[FilmEntry]) -> FilmCache:
-        return build_cache(
-            tmp_path, some, catalogue_fingerprint="c", preparation=preparation, lungs=fake_lungs, read=read
-        )
+        return build_cache(tmp_path, some, catalogue_fingerprint="c", preparation=preparation, lungs=fake_lungs, read=read)
 
     build(entries[:3])
     assert len(build(entries[:3])) == 3
@@ -69,9 +67,7 @@ def test_a_second_build_decodes_nothing(
 def test_an_interrupted_build_goes_on_where_it_stopped(
     tmp_path: Path, entries: list[FilmEntry], fake_lungs: LungFinder, preparation: PreparationConfig
 ) -> None:
-    whole = build_cache(
-        tmp_path / "whole", entries, catalogue_fingerprint="c", preparation=preparation, lungs=fake_lungs
-    )
+    whole = build_cache(tmp_path / "whole", entries, catalogue_fingerprint="c", preparation=preparation, lungs=fake_lungs)
     decoded: list[str] = []
 
     def read_until_power_fails(entry: FilmEntry) -> Radiograph:
@@ -111,9 +107,7 @@ def test_films_that_cannot_be_read_are_reported_and_tried_again(
             raise CatalogueError("film has changed")
         return read_entry(entry)
 
-    cache = build_cache(
-        tmp_path, entries[:4], catalogue_fingerprint="c", preparation=preparation, lungs=None, read=read
-    )
+    cache = build_cache(tmp_path, entries[:4], catalogue_fingerprint="c", preparation=preparation, lungs=None, read=read)
     assert len(cache) == 2
     assert [(failure.key, failure.code) for failure in cache.failures] == [
         (entries[1].key, "damaged"),
@@ -126,10 +120,12 @@ def test_films_that_cannot_be_read_are_reported_and_tried_again(
 
 
 def test_spawned_workers_decode_the_same_cache(
-    tmp_path: Path, entries: list[FilmEntry], film_folder: Path, make_entry: Callable[..., FilmEntry], preparation: PreparationConfig
+    tmp_path: Path,
+    entries: list[FilmEntry],
+    film_folder: Path,
+    make_entry: Callable[..., FilmEntry],
+    preparation: PreparationConfig,
 ) -> None:
-    broken = tmp_path / "broken.png"
-    broken.write_bytes((film_folder / "film0.png").read_bytes()[:300])
     films = [*entries[:3], make_entry(film_folder / "missing.png")]
     seen: list[tuple[int, int]] = []
     serial = build_cache(tmp_path / "a", films, catalogue_fingerprint="c", preparation=preparation, lungs=None)

@@ -13,9 +13,7 @@ from xraynet.samples.tone import (
     draw_tone_curve,
 )
 
-ALL = AugmentConfig(
-    tone_rate=1, exposure_rate=1, processing_rate=1, coarse_rate=1, blur_rate=1, grain_rate=1, jpeg_rate=1
-)
+ALL = AugmentConfig(tone_rate=1, exposure_rate=1, processing_rate=1, coarse_rate=1, blur_rate=1, grain_rate=1, jpeg_rate=1)
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +106,7 @@ def test_tone_curves_always_rise() -> None:
     config = AugmentConfig()
     levels = np.linspace(-0.25, 1.25, 301)
     for seed in range(200):
-        curve = draw_tone_curve(
-            np.random.default_rng(seed), gamma=config.gamma, contrast=0.6, wiggle=0.07, level=config.level
-        )
+        curve = draw_tone_curve(np.random.default_rng(seed), gamma=config.gamma, contrast=0.6, wiggle=0.07, level=config.level)
         assert (np.diff(curve.values(levels)) > -1e-9).all()
 
 
@@ -150,7 +146,9 @@ def test_exposure_and_processing_keep_the_range(film: np.ndarray) -> None:
 
 
 def test_changes_happen_independently_of_each_other(film: np.ndarray) -> None:
-    half = AugmentConfig(tone_rate=0.5, exposure_rate=0.5, processing_rate=0, blur_rate=0, coarse_rate=0, grain_rate=0.5, jpeg_rate=0)
+    half = AugmentConfig(
+        tone_rate=0.5, exposure_rate=0.5, processing_rate=0, blur_rate=0, coarse_rate=0, grain_rate=0.5, jpeg_rate=0
+    )
     augmenter = GreyAugmenter(half, headroom=0.25)
     happened = [tuple(sorted(dict(augmenter.apply(film, seed=seed)[1].changes))) for seed in range(160)]
     assert len(set(happened)) == 8

@@ -6,6 +6,9 @@ import pytest
 from xraynet.samples.placement import Placement, PlacementConfig, centre_placement, draw_placement
 
 FILM, FRAME = (160, 130), (128, 128)
+STRAIGHT = PlacementConfig(
+    rotation_deg=0, flip_rate=0, smallest_scale=1, largest_scale=1, aspect=0, bend_rate=0, collimation_rate=0
+)
 ONE_BOX = np.array([[40, 60, 56, 72]], dtype=np.float32)
 
 
@@ -43,9 +46,7 @@ def test_a_nodule_is_never_lost_when_it_is_the_only_one() -> None:
     config = PlacementConfig(collimation_rate=0)
     corner = np.array([[1, 1, 12, 12]], dtype=np.float32)
     for seed in range(100):
-        placement = draw_placement(
-            np.random.default_rng(seed), config=config, film_size=FILM, frame_size=FRAME, boxes=corner
-        )
+        placement = draw_placement(np.random.default_rng(seed), config=config, film_size=FILM, frame_size=FRAME, boxes=corner)
         learnt, ignored = placement.visible_boxes(corner, smallest_part=0.9)
         assert len(learnt) == 1
         assert len(ignored) == 0
@@ -53,7 +54,9 @@ def test_a_nodule_is_never_lost_when_it_is_the_only_one() -> None:
 
 def test_a_box_larger_than_the_frame_is_centred() -> None:
     huge = np.array([[0, 0, 130, 160]], dtype=np.float32)
-    config = PlacementConfig(rotation_deg=0, flip_rate=0, smallest_scale=2, largest_scale=2, aspect=0, bend_rate=0, collimation_rate=0)
+    config = PlacementConfig(
+        rotation_deg=0, flip_rate=0, smallest_scale=2, largest_scale=2, aspect=0, bend_rate=0, collimation_rate=0
+    )
     placement = draw_placement(np.random.default_rng(0), config=config, film_size=FILM, frame_size=FRAME, boxes=huge)
     np.testing.assert_allclose(placement.move_boxes(huge), [[-66, -96, 194, 224]], atol=1e-3)
 
@@ -94,7 +97,9 @@ def test_centred_film_is_cropped_and_padded_by_whole_pixels() -> None:
 
 
 def test_a_small_film_stays_inside_a_large_frame() -> None:
-    config = PlacementConfig(shift=0, rotation_deg=0, smallest_scale=1, largest_scale=1, aspect=0, bend_rate=0, collimation_rate=0)
+    config = PlacementConfig(
+        shift=0, rotation_deg=0, smallest_scale=1, largest_scale=1, aspect=0, bend_rate=0, collimation_rate=0
+    )
     film = np.ones((40, 50), dtype=np.float32)
     none = np.zeros((0, 4), dtype=np.float32)
     for seed in range(10):

@@ -1,7 +1,7 @@
 """TrainingSamples: what the detector is shown of a film, as a function of the run's seed, the epoch and the film alone.
 
 A film comes out of the cache, nodules are drawn into it where it is known to be free of them, it is placed into the
-frame, and its grey values are changed. NumPy only, so that workers need no torch.
+frame, and its grey values are changed.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,6 @@ from xraynet.errors import CatalogueError
 from xraynet.findings import LabelState
 from xraynet.geometry import Boxes
 from xraynet.ingest.catalogue import FilmEntry
-from xraynet.radiograph import ViewPosition
 from xraynet.samples.augment import AppliedGrey, AugmentConfig, GreyAugmenter
 from xraynet.samples.cache import CachedFilm, FilmCache
 from xraynet.samples.order import SampleRef, draw_order
@@ -113,6 +112,8 @@ class TrainingSamples:
                 f"none of {len(entries)} films can be trained on: "
                 f"{len(readable)} are readable, of which 0 are boxed or read and free of nodules"
             )
+        if not any(weigh_film(entry, config.weights) for entry in known):
+            raise CatalogueError(f"all {len(known)} films have the weight 0; at least one kind above 0 was expected")
         self.cache = cache
         self.entries = known
         self.config = config
@@ -127,7 +128,7 @@ class TrainingSamples:
     def order(self, epoch: int) -> list[SampleRef]:
         """The samples of an epoch, in order."""
         kinds = [_kind_of(entry) for entry in self.entries]
-        weights = [float(getattr(self.config.weights, kind)) for kind in kinds]
+        weights = [weigh_film(entry, self.config.weights) for entry in self.entries]
         return draw_order(kinds, weights, seed=self.seed, epoch=epoch, num_samples=len(self))
 
     def draw(self, ref: SampleRef) -> TrainingSample:
@@ -209,7 +210,12 @@ def without_augmentation(config: SamplesConfig) -> SamplesConfig:
     return replace(config, augmented=False)
 
 
+def weigh_film(entry: FilmEntry, weights: KindWeights) -> float:
+    """How often a film comes, relative to others."""
+    return float(
+        {"boxed": weights.boxed, "PA": weights.free_pa, "AP": weights.free_ap}.get(_kind_of(entry), weights.free_other)
+    )
+
+
 def _kind_of(entry: FilmEntry) -> str:
-    if entry.annotations.state is LabelState.BOXED:
-        return "boxed"
-    return {ViewPosition.PA: "free_pa", ViewPosition.AP: "free_ap"}.get(ViewPosition(entry.view_position), "free_other")
+    return "boxed" if entry.annotations.state is LabelState.BOXED else str(entry.view_position)

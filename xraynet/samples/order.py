@@ -39,6 +39,7 @@ def draw_order(
     # Systematic sampling: every film's count is the floor or the ceiling of what its weight expects, and the sum is exact.
     wanted = num_samples if num_samples is not None else len(kinds)
     edges = np.floor(np.cumsum(np.asarray(weights, dtype=np.float64)[shuffled]) / total * wanted + rng.random())
+    edges[-1] = wanted  # the sum of many weights may miss it by a rounding
     counts = np.diff(edges, prepend=0.0).astype(int)
     refs = [
         SampleRef(epoch=epoch, film=int(film), occurrence=occurrence)

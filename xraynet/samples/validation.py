@@ -132,7 +132,7 @@ class ValidationFilms:
             yield pad_films([film.pixels for film in films]), films
 
 
-def pad_films(films: Sequence[Float32[NDArray[np.float32], "height width"]]) -> Float32[Tensor, "batch 1 height width"]:
+def pad_films(films: Sequence[Float32[NDArray[np.float32], "_ _"]]) -> Float32[Tensor, "batch 1 height width"]:
     """Films of different sizes as one tensor, padded with 0 at right and bottom to the largest of them."""
     height = max((film.shape[0] for film in films), default=32)
     width = max((film.shape[1] for film in films), default=32)

@@ -1,6 +1,6 @@
 """Those who draw training samples: the caller itself, a thread beside it, or processes. The order is always the caller's.
 
-No torch here: a spawned worker imports this module, and should start fast and stay small.
+A spawned worker loads albumentations, which costs it some seconds once.
 """
 
 import multiprocessing
