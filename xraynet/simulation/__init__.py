@@ -3,9 +3,10 @@
 from xraynet.simulation.distractor import DistractorConfig
 from xraynet.simulation.film import SimulatedFilm, SimulationConfig, simulate_array, simulate_film
 from xraynet.simulation.grey import GreyRange, contrast_to_noise, measure_grey_range
-from xraynet.simulation.nodule import NoduleConfig, SimulatedNodule, apply_nodule, draw_diameter, draw_nodule
+from xraynet.simulation.nodule import NoduleConfig, SimulatedNodule, draw_diameter, draw_nodule
 from xraynet.simulation.phantom import Phantom, draw_phantom
 from xraynet.simulation.place import choose_place
+from xraynet.simulation.shadow import apply_nodule
 
 __all__ = [
     "DistractorConfig",

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-Curve = Float64[NDArray[np.float64], "points 2"]
+Curve = Float64[NDArray[np.float64], "_ 2"]
 
 _RIGHT_LUNG: Final = (
     (-46, -148), (-72, -138), (-98, -104), (-117, -60), (-129, -10), (-136, 45), (-139, 88), (-141, 112),
@@ -69,7 +69,7 @@ def smooth_curve(points: Curve, *, closed: bool, per_piece: int = 12) -> Curve:
         + (2 * before - 5 * here + 4 * after - beyond) * t**2
         + (3 * here - before - 3 * after + beyond) * t**3
     )
-    curve: Curve = pieces.reshape(-1, 2)
+    curve: NDArray[np.float64] = pieces.reshape(-1, 2)
     return curve if closed else np.concatenate([curve, points[-1:]])
 
 

@@ -118,7 +118,7 @@ def _add_canvas(film: Film, canvas: NDArray[np.uint8], corner: tuple[int, int], 
     left, top = corner
     size = (canvas.shape[1] // _FINE, canvas.shape[0] // _FINE)
     shadow = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).reshape(size[::-1]).astype(np.float32) / np.float32(255)
-    shadow = cv2.GaussianBlur(shadow, (0, 0), blur_px).reshape(shadow.shape)
+    shadow = np.asarray(cv2.GaussianBlur(shadow, (0, 0), blur_px), dtype=np.float32).reshape(size[::-1])
     film[top : top + size[1], left : left + size[0]] += np.float32(rise) * shadow
 
 
@@ -259,7 +259,7 @@ def _draw_marker(film: Film, rng: np.random.Generator, scene: DistractorScene) -
     )
     if rng.random() < 0.3:
         cv2.circle(canvas, (side * _FINE // 2,) * 2, side * _FINE // 2 - 2, 255, max(1, _FINE))
-    _add_canvas(film, canvas, (x, y), rise=rng.uniform(0.6, 1.2) * scene.grey.width, blur_px=0.6)
+    _add_canvas(film, canvas, (x, y), rise=rng.uniform(1.0, 2.2) * scene.grey.width, blur_px=0.6)
     return [(float(x), float(y), float(x + side), float(y + side))]
 
 

@@ -13,8 +13,9 @@ from xraynet.geometry import Boxes, clip_boxes, diameters_mm, empty_boxes
 from xraynet.radiograph import Radiograph
 from xraynet.simulation.distractor import DistractorConfig, DistractorScene, draw_distractors
 from xraynet.simulation.grey import GreyRange, lung_side_px, measure_grey_range
-from xraynet.simulation.nodule import NoduleConfig, SimulatedNodule, add_nodule, draw_diameter, draw_nodule
+from xraynet.simulation.nodule import NoduleConfig, SimulatedNodule, draw_diameter, draw_nodule
 from xraynet.simulation.place import PlaceMap, choose_place, map_places
+from xraynet.simulation.shadow import add_nodule
 
 LUNG_SIDE_MM: Final = 272.0
 """The geometric mean side of the box around an adult's lung fields: the scale where a film has no spacing."""

@@ -26,16 +26,14 @@ from xraynet.simulation.anatomy import (
     vessel_trees,
     whole_lung_outline,
 )
+from xraynet.simulation.canvas import FIELD_MM, Canvas
 from xraynet.simulation.distractor import DistractorConfig
 from xraynet.simulation.film import SimulationConfig, simulate_film
 from xraynet.simulation.nodule import NoduleConfig, SimulatedNodule
 
 PhantomVariant = Literal["standard", "portable", "white-right-lung", "white-left-lung"]
 
-_FIELD_MM: Final = 400.0
 _LARGEST_GREY: Final = 4095
-_CANVAS_MM: Final = 0.5
-"""Anatomy is drawn on pixels of this size (in adult millimetres), whatever the film's size: one seed, one body."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +66,12 @@ def draw_phantom(
     if min(size) < 32:
         raise ValueError(f"size is {size}; both sides need at least 32 pixels")
     if spacing_mm is None:
-        spacing_mm = (_FIELD_MM / max(size), _FIELD_MM / max(size))
+        spacing_mm = (FIELD_MM / max(size), FIELD_MM / max(size))
     rng = np.random.default_rng(seed)
-    canvas = _Canvas.of_film((size[0] * spacing_mm[0], size[1] * spacing_mm[1]))
+    canvas = Canvas.of_film((size[0] * spacing_mm[0], size[1] * spacing_mm[1]))
     attenuation, lungs = _draw_body(canvas, rng, variant)
-    film = _expose(cv2.resize(attenuation, size[::-1], interpolation=_interpolation(canvas, size)), rng, variant)
+    resized = cv2.resize(attenuation, size[::-1], interpolation=_interpolation(canvas, size)).astype(np.float32)
+    film = _expose(resized, rng, variant)
     mask = cv2.resize(lungs, size[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
     if mirrored:
         film, mask = np.ascontiguousarray(film[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
@@ -128,66 +127,8 @@ def _to_radiograph(
     )
 
 
-@dataclass(frozen=True)
-class _Canvas:
-    """A drawing of ``size`` pixels; ``scale`` pixels an adult millimetre down and across, the origin in its middle."""
-
-    size: tuple[int, int]
-    scale: float
-
-    @classmethod
-    def of_film(cls, film_mm: tuple[float, float]) -> "_Canvas":
-        adult = _FIELD_MM / min(film_mm)
-        height, width = (max(32, round(side * adult / _CANVAS_MM)) for side in film_mm)
-        return cls(size=(height, width), scale=1.0 / _CANVAS_MM)
-
-    def grid(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """x (1, width) and y (height, 1) of the pixels' centres in adult mm."""
-        height, width = self.size
-        x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) / self.scale
-        y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2) / self.scale
-        return x.astype(np.float32)[None], y.astype(np.float32)[:, None]
-
-    def _points(self, curve: Curve) -> NDArray[np.int32]:
-        middle = np.array([self.size[1] / 2, self.size[0] / 2])
-        fixed: NDArray[np.int32] = np.rint((curve * self.scale + middle) * 16).astype(np.int32)
-        return fixed
-
-    def fill(self, outlines: Sequence[Curve], *, blur_mm: float) -> NDArray[np.float32]:
-        """1 inside the outlines, 0 outside, with an edge of ``blur_mm``."""
-        shape = np.zeros(self.size, np.uint8)
-        for outline in outlines:
-            cv2.fillPoly(shape, [self._points(outline)], 255, lineType=cv2.LINE_AA, shift=4)
-        return self.blur(shape.astype(np.float32) / np.float32(255), blur_mm)
-
-    def stroke(self, curves: Sequence[Curve], *, width_mm: float, blur_mm: float) -> NDArray[np.float32]:
-        """1 along the curves, ``width_mm`` wide; where curves of one call cross, 1 as well."""
-        shape = np.zeros(self.size, np.uint8)
-        thickness = max(1, round(width_mm * self.scale))
-        cv2.polylines(shape, [self._points(curve) for curve in curves], False, 255, thickness, cv2.LINE_AA, 4)
-        return self.blur(shape.astype(np.float32) / np.float32(255), blur_mm)
-
-    def blur(self, image: NDArray[np.float32], sigma_mm: float) -> NDArray[np.float32]:
-        """Gaussian blur of ``sigma_mm``; broad ones on a coarser copy."""
-        sigma = sigma_mm * self.scale
-        if sigma <= 12:
-            return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.float32)
-        factor = int(sigma / 4)
-        small = cv2.resize(
-            image, (max(2, image.shape[1] // factor), max(2, image.shape[0] // factor)), interpolation=cv2.INTER_AREA
-        )
-        soft = cv2.GaussianBlur(small, (0, 0), sigma / factor)
-        return np.asarray(cv2.resize(soft, image.shape[::-1], interpolation=cv2.INTER_CUBIC), dtype=np.float32)
-
-    def field(self, rng: np.random.Generator, *, cell_mm: float) -> NDArray[np.float32]:
-        """Smooth noise of about unit deviation, its grains ``cell_mm`` wide."""
-        cells = (max(4, int(self.size[0] / self.scale / cell_mm)), max(4, int(self.size[1] / self.scale / cell_mm)))
-        coarse = rng.standard_normal(cells).astype(np.float32)
-        return np.asarray(cv2.resize(coarse, self.size[::-1], interpolation=cv2.INTER_CUBIC), dtype=np.float32)
-
-
 def _draw_body(
-    canvas: _Canvas, rng: np.random.Generator, variant: PhantomVariant
+    canvas: Canvas, rng: np.random.Generator, variant: PhantomVariant
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The attenuation of the whole body (1 is about 100 mm of soft tissue), and the lung fields (0 to 1)."""
     body = Body.draw(rng, portable=variant == "portable")
@@ -202,7 +143,7 @@ def _draw_body(
     return np.maximum(attenuation, 0), fields
 
 
-def _soft_tissue(canvas: _Canvas, body: Body, rng: np.random.Generator) -> NDArray[np.float32]:
+def _soft_tissue(canvas: Canvas, body: Body, rng: np.random.Generator) -> NDArray[np.float32]:
     x, y = canvas.grid()
     # Neck, shoulders, trunk: the half width of the body at each height.
     shoulder = 1 / (1 + np.exp(-(y + 158 * body.height) / 9))
@@ -219,7 +160,7 @@ def _soft_tissue(canvas: _Canvas, body: Body, rng: np.random.Generator) -> NDArr
 
 
 def _lung_air(
-    canvas: _Canvas, body: Body, outlines: tuple[Curve, Curve], rng: np.random.Generator, variant: PhantomVariant
+    canvas: Canvas, body: Body, outlines: tuple[Curve, Curve], rng: np.random.Generator, variant: PhantomVariant
 ) -> NDArray[np.float32]:
     """What the lungs take away: deep in their middle, nothing at the edge, a part of it behind heart and diaphragm."""
     air = np.zeros(canvas.size, np.float32)
@@ -230,10 +171,10 @@ def _lung_air(
         back = _depth(canvas, canvas.fill([whole_lung_outline(body, side=side)], blur_mm=0.3), rim_mm=34)
         air += np.float32(1.05) * canvas.blur(front, 1.0) + np.float32(0.28) * canvas.blur(back, 4.0)
     texture = np.float32(0.012) * canvas.field(rng, cell_mm=2.5) + np.float32(0.015) * canvas.field(rng, cell_mm=6)
-    return air * (1 + texture)
+    return np.asarray(air * (1 + texture), dtype=np.float32)
 
 
-def _depth(canvas: _Canvas, shape: NDArray[np.float32], *, rim_mm: float) -> NDArray[np.float32]:
+def _depth(canvas: Canvas, shape: NDArray[np.float32], *, rim_mm: float) -> NDArray[np.float32]:
     inside = (shape > 0.5).astype(np.uint8)
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5) / canvas.scale
     along = np.clip(distance / np.float32(rim_mm), 0, 1).astype(np.float32)
@@ -242,7 +183,7 @@ def _depth(canvas: _Canvas, shape: NDArray[np.float32], *, rim_mm: float) -> NDA
     return depth
 
 
-def _vessels(canvas: _Canvas, body: Body, rng: np.random.Generator) -> NDArray[np.float32]:
+def _vessels(canvas: Canvas, body: Body, rng: np.random.Generator) -> NDArray[np.float32]:
     trees = vessel_trees(body, rng)
     total = np.zeros(canvas.size, np.float32)
     for lower, upper in ((0.0, 1.0), (1.0, 1.6), (1.6, 2.4), (2.4, 3.4), (3.4, 4.6), (4.6, 9.0)):
@@ -259,7 +200,7 @@ def _vessels(canvas: _Canvas, body: Body, rng: np.random.Generator) -> NDArray[n
     return total + np.asarray(hila, dtype=np.float32)
 
 
-def _bones(canvas: _Canvas, body: Body, rng: np.random.Generator) -> NDArray[np.float32]:
+def _bones(canvas: Canvas, body: Body, rng: np.random.Generator) -> NDArray[np.float32]:
     posterior, anterior = rib_curves(body, rng)
     bones = _tubes(canvas, posterior, width_mm=10.0, marrow=0.13, cortex=0.13)
     bones += _tubes(canvas, anterior, width_mm=12.0, marrow=0.085, cortex=0.06)
@@ -271,14 +212,15 @@ def _bones(canvas: _Canvas, body: Body, rng: np.random.Generator) -> NDArray[np.
     return bones + _spine(canvas)
 
 
-def _tubes(canvas: _Canvas, curves: Sequence[Curve], *, width_mm: float, marrow: float, cortex: float) -> NDArray[np.float32]:
+def _tubes(canvas: Canvas, curves: Sequence[Curve], *, width_mm: float, marrow: float, cortex: float) -> NDArray[np.float32]:
     """Hollow bones: a band with two denser edges."""
     whole = canvas.stroke(curves, width_mm=width_mm, blur_mm=0.7)
     inner = canvas.stroke(curves, width_mm=width_mm - 2.4, blur_mm=0.9)
-    return np.float32(marrow) * whole + np.float32(cortex) * np.maximum(whole - inner, 0)
+    tubes = np.float32(marrow) * whole + np.float32(cortex) * np.maximum(whole - inner, 0)
+    return np.asarray(tubes, dtype=np.float32)
 
 
-def _spine(canvas: _Canvas) -> NDArray[np.float32]:
+def _spine(canvas: Canvas) -> NDArray[np.float32]:
     x, y = canvas.grid()
     column = 1 / (1 + np.exp(np.clip((np.abs(x) - 17 - 0.015 * y) / 1.5, -60, 60)))
     phase = np.mod(y + 200, 24.5) / 24.5
@@ -289,17 +231,18 @@ def _spine(canvas: _Canvas) -> NDArray[np.float32]:
     return spine
 
 
-def _airways(canvas: _Canvas) -> NDArray[np.float32]:
+def _airways(canvas: Canvas) -> NDArray[np.float32]:
     trachea = np.array([(1.0, -230.0), (0.0, -120.0), (3.0, -52.0)])
     right, left = (
         np.array([(3.0, -52.0), (-14.0, -32.0), (-28.0, -14.0)]),
         np.array([(3.0, -52.0), (20.0, -36.0), (38.0, -24.0)]),
     )
     wide = canvas.stroke([trachea], width_mm=15.0, blur_mm=1.6) * np.float32(0.26)
-    return np.maximum(wide, canvas.stroke([right, left], width_mm=10.0, blur_mm=1.8) * np.float32(0.16))
+    bronchi = canvas.stroke([right, left], width_mm=10.0, blur_mm=1.8) * np.float32(0.16)
+    return np.asarray(np.maximum(wide, bronchi), dtype=np.float32)
 
 
-def _interpolation(canvas: _Canvas, size: tuple[int, int]) -> int:
+def _interpolation(canvas: Canvas, size: tuple[int, int]) -> int:
     return cv2.INTER_AREA if size[0] < canvas.size[0] and size[1] < canvas.size[1] else cv2.INTER_LINEAR
 
 
@@ -320,4 +263,4 @@ def _expose(attenuation: NDArray[np.float32], rng: np.random.Generator, variant:
     if border:
         for edge in (film[:border], film[-border:], film[:, :border], film[:, -border:]):
             edge[...] = 0.0
-    return film.astype(np.float32)
+    return np.asarray(film, dtype=np.float32)

@@ -48,10 +48,10 @@ def _hidden_lung(clear: NDArray[np.bool_]) -> NDArray[np.bool_]:
     cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
     aside = max(1, (int(columns[-1]) - int(columns[0])) // 6)
     down = max(1, (int(rows[-1]) - int(rows[0])) // 10)
-    beside = cv2.dilate(lungs, np.ones((1, 2 * aside + 1), np.uint8)) & hull
+    beside = cv2.dilate(lungs, np.ones((1, 2 * aside + 1), np.uint8)).astype(bool) & hull.astype(bool)
     # A kernel anchored at its last row looks upwards only: lung is carried down, never above the apices.
-    below = cv2.dilate(lungs, np.ones((down + 1, 1), np.uint8), anchor=(0, down))
-    hidden |= (beside | below).astype(bool) & ~clear
+    below = cv2.dilate(lungs, np.ones((down + 1, 1), np.uint8), anchor=(0, down)).astype(bool)
+    hidden |= (beside | below) & ~clear
     # Neither above the aortic arch nor into the flanks.
     hidden[: int(rows[0]) + (int(rows[-1]) - int(rows[0])) // 4] = False
     hidden[:, : int(columns[0])] = False
