@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 import torch.nn.functional as functional
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xraynet.checkpoint import Checkpoint, CheckpointSettings, OperatingPoint, Provenance
@@ -30,7 +31,7 @@ OPERATING_POINT = OperatingPoint(
 
 
 class SpotDetector(Detector):
-    """High where a location is brighter than its surroundings by a third of the film's grey range."""
+    """High where a location is brighter than its surroundings by a good part of the film's grey range."""
 
     def __init__(self, *, side_px: float = 16.0) -> None:
         nn.Module.__init__(self)
@@ -41,7 +42,7 @@ class SpotDetector(Detector):
         coarse = functional.avg_pool2d(films, 4)
         near = functional.avg_pool2d(coarse, 3, stride=1, padding=1, count_include_pad=False)
         around = functional.avg_pool2d(coarse, 15, stride=1, padding=7, count_include_pad=False)
-        logits = ((near - around) - 0.3) * 30
+        logits = ((near - around) - 0.15) * 25
         return DetectorOutput(score_logits=logits, box_distances=torch.full_like(logits, self.side_px / 2).repeat(1, 4, 1, 1))
 
 
@@ -73,9 +74,7 @@ def make_lungs() -> OpenLungs:
 def make_checkpoint(**changes: object) -> Checkpoint:
     """A checkpoint without weights, of a detector that is put beside it."""
     settings = replace(CheckpointSettings(operating_point=OPERATING_POINT), **changes)
-    return Checkpoint(
-        name="spots", settings=settings, weights={}, provenance=Provenance(versions={"xraynet": "0.1.0"})
-    )
+    return Checkpoint(name="spots", settings=settings, weights={}, provenance=Provenance(versions={"xraynet": "0.1.0"}))
 
 
 def make_predictor(**changes: object) -> Predictor:
@@ -83,3 +82,15 @@ def make_predictor(**changes: object) -> Predictor:
     return Predictor(
         checkpoint=make_checkpoint(**changes), detector=SpotDetector(), lungs=make_lungs(), device=torch.device("cpu")
     )
+
+
+def spot_film(
+    *spots: tuple[int, int], size: tuple[int, int] = (400, 320), radius: float = 9.0, level: int = 1100, seed: int = 0
+) -> NDArray[np.uint16]:
+    """A 12-bit film of smooth noise with bright round spots at (x, y): what the spot detector finds."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
+    film = 600 + 1800 * np.sin(np.pi * x / size[1]) * np.sin(np.pi * y / size[0]) + rng.normal(0, 8, size)
+    for spot_x, spot_y in spots:
+        film += level * np.exp(-(((x - spot_x) ** 2 + (y - spot_y) ** 2) / (2 * (radius / 1.5) ** 2)))
+    return np.clip(film, 0, 4095).astype(np.uint16)

@@ -1,7 +1,8 @@
 """The one colour scale of a checkpoint: the same score has the same colour on every film.
 
-The colour map is matplotlib's ``plasma``: perceptually even, its lightness rising all the way, told apart by the
-colour-blind, and never grey, so that it is not mistaken for film. Position on it follows the log odds of the score.
+The colour map is matplotlib's ``plasma`` without its darkest part, which a dark lung would swallow: perceptually even,
+its lightness rising all the way, told apart by the colour-blind, and never grey, so that it is not mistaken for film.
+Position on it follows the log odds of the score.
 """
 
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ from jaxtyping import Float32, UInt8
 from numpy.typing import NDArray
 
 COLOUR_MAP: Final = "plasma"
+_DARKEST: Final = 0.14
 _TICKS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 0.95)
 
 
 @cache
 def colour_table() -> UInt8[NDArray[np.uint8], "256 3"]:
     """The colour map as 256 RGB triples, dark to light."""
-    table = matplotlib.colormaps[COLOUR_MAP](np.arange(256), bytes=True)[:, :3]
+    table = matplotlib.colormaps[COLOUR_MAP](np.linspace(_DARKEST, 1, 256), bytes=True)[:, :3]
     return np.ascontiguousarray(table, dtype=np.uint8)
 
 

@@ -16,6 +16,7 @@ from typing import Final
 import jinja2
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from xraynet.findings import Finding, Reading
 from xraynet.radiograph import PatientIdentity
@@ -26,10 +27,10 @@ from xraynet.reporting.packing import PackedFilm
 from xraynet.reporting.words import (
     NOT_LOOKED_FOR,
     OperatingFacts,
-    describe_absence,
     describe_finding,
     describe_gate,
     describe_place,
+    describe_sensitivity,
     describe_size,
     name_finding,
     show_score,
@@ -90,6 +91,16 @@ class Tick:
 
 
 @dataclass(frozen=True)
+class Label:
+    """Where a box's label stands, in display pixels: above its left corner, or turned inwards at a border of the film."""
+
+    x: float
+    y: float
+    dy: str
+    anchor: str
+
+
+@dataclass(frozen=True)
 class FindingRow:
     """One reported finding as the page lists it; the box is (x, y, width, height) in display pixels."""
 
@@ -100,6 +111,7 @@ class FindingRow:
     score: float
     sentence: str
     box: tuple[float, float, float, float]
+    label: Label
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +138,7 @@ def render_report(
         "reading": reading,
         "identity": identity_lines(identity) if identity is not None else [],
         "rows": _finding_rows(reading, picture.frame),
-        "absence": describe_absence(facts),
+        "sensitivity": describe_sensitivity(facts),
         "num_below": len(reading.detections) - len(reading.reported),
         "gate_words": describe_gate(reading.gate.reasons),
         "not_looked_for": NOT_LOOKED_FOR,
@@ -154,13 +166,15 @@ def render_report(
 def _finding_rows(reading: Reading, frame: DisplayFrame) -> list[FindingRow]:
     boxes = frame.boxes(reading.to_detections().boxes)
     return [
-        _finding_row(number, finding, boxes[number - 1], reading=reading)
+        _finding_row(number, finding, boxes[number - 1], reading=reading, frame=frame)
         for number, finding in enumerate(reading.detections, start=1)
         if finding.reported
     ]
 
 
-def _finding_row(number: int, finding: Finding, box: np.ndarray, *, reading: Reading) -> FindingRow:
+def _finding_row(
+    number: int, finding: Finding, box: NDArray[np.float32], *, reading: Reading, frame: DisplayFrame
+) -> FindingRow:
     x1, y1, x2, y2 = (round(float(side), 2) for side in box)
     plane = reading.image.spacing_plane
     return FindingRow(
@@ -171,7 +185,14 @@ def _finding_row(number: int, finding: Finding, box: np.ndarray, *, reading: Rea
         score=finding.score,
         sentence=describe_finding(finding, plane=plane),
         box=(x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)),
+        label=_place_label(x1, y1, x2, y2, frame=frame),
     )
+
+
+def _place_label(x1: float, y1: float, x2: float, y2: float, *, frame: DisplayFrame) -> Label:
+    height, width = frame.size
+    x, anchor = (x2, "end") if x1 > 0.85 * width else (x1, "start")
+    return Label(x=x, y=y2, dy="1.15em", anchor=anchor) if y1 < 0.04 * height else Label(x=x, y=y1, dy="-0.45em", anchor=anchor)
 
 
 def identity_lines(identity: PatientIdentity) -> list[tuple[str, str]]:

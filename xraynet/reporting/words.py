@@ -72,7 +72,7 @@ def describe_size(finding: Finding, *, plane: SpacingPlane | None) -> str:
     if finding.diameter_mm is not None and plane is not None:
         return f"{finding.diameter_mm:.0f} mm {_PLANES[plane]}"
     x1, y1, x2, y2 = finding.box
-    return f"{max(x2 - x1, y2 - y1):.0f} pixels across (the film has no millimetre scale)"
+    return f"{max(x2 - x1, y2 - y1):.0f} pixels across (no millimetre scale)"
 
 
 def say_score(finding: Finding) -> str:
@@ -91,11 +91,15 @@ def show_score(score: float) -> str:
 
 def describe_absence(facts: OperatingFacts) -> str:
     """What is said where nothing was found: never that the film is normal."""
-    opening = f"No finding above the operating point (score {show_score(facts.threshold)})."
+    return f"No finding above the operating point (score {show_score(facts.threshold)}). {describe_sensitivity(facts)}"
+
+
+def describe_sensitivity(facts: OperatingFacts) -> str:
+    """How much of what was there the detector found at its operating point, and on which films."""
     if facts.sensitivity is None or not facts.measured_on:
-        return f"{opening} Its sensitivity has not been measured."
+        return "Sensitivity there has not been measured."
     interval = f" [{facts.low:.2f} to {facts.high:.2f}]" if facts.low is not None and facts.high is not None else ""
-    return f"{opening} Sensitivity there was {facts.sensitivity:.2f}{interval} on {facts.measured_on}."
+    return f"Sensitivity there was {facts.sensitivity:.2f}{interval} on {facts.measured_on}."
 
 
 def describe_gate(reasons: tuple[str, ...]) -> str:

@@ -128,7 +128,7 @@
     document.querySelectorAll(".box").forEach((box) => box.classList.toggle("chosen", box.dataset.number === number));
     const [x, y, width, height] = findings[chosen].dataset.box.split(" ").map(Number);
     const fitted = Math.min(stage.clientWidth / columns, stage.clientHeight / rows);
-    const closer = Math.min(stage.clientWidth / (6 * width), stage.clientHeight / (6 * height));
+    const closer = Math.min(stage.clientWidth / (9 * width), stage.clientHeight / (9 * height));
     view.zoom = Math.min(Math.max(fitted, closer), 4 * Math.max(1, fitted));
     view.x = stage.clientWidth / 2 - (x + width / 2) * view.zoom;
     view.y = stage.clientHeight / 2 - (y + height / 2) * view.zoom;
@@ -177,6 +177,7 @@
     h: toggleHeat, b: toggleBoxes,
     "[": () => setOpacity(Number(opacity ? opacity.value : 0) - 10),
     "]": () => setOpacity(Number(opacity ? opacity.value : 0) + 10),
+    "?": () => { by("keys").open = !by("keys").open; },
     n: () => choose(chosen + 1), p: () => choose(chosen < 0 ? -1 : chosen - 1),
   };
   document.addEventListener("keydown", (event) => {
@@ -215,6 +216,7 @@
   }, { passive: false });
   new ResizeObserver(() => { if (view.fitted) fit(); }).observe(stage);
 
+  stage.style.setProperty("--print-zoom", Math.min(700 / columns, 620 / rows));
   fit();
   refresh();
   unpack().then(refresh).catch((error) => {
