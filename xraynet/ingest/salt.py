@@ -29,11 +29,11 @@ def read_or_make_salt(path: Path) -> bytes:
 
     Raises CatalogueError where the file is no salt, or others than its owner may read it.
     """
+    if path.exists():
+        return _read_salt(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read_salt(path)
     except OSError as error:
         raise CatalogueError(f"the salt file {path} cannot be made: {error}; name another with --salt-file") from error
     with os.fdopen(handle, "w", encoding="ascii") as stream:
