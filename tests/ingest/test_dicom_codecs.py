@@ -105,6 +105,11 @@ def test_syntax_is_told_from_the_codestream_where_the_header_is_missing(film12: 
     for syntax in (JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless):
         path = write_dicom(tmp_path / "bare.dcm", film12, syntax=syntax, part10=False, BitsStored=12)
         assert np.array_equal(stored_values(path), film12)
+        named = write_dicom(tmp_path / "named.dcm", film12, syntax=syntax, BitsStored=12)
+        stated = syntax.encode() + b"\0" * (len(syntax) % 2)
+        wrong = b"1.2.840.10008.1.2.1".ljust(len(stated), b"\0")
+        named.write_bytes(named.read_bytes().replace(stated, wrong, 1))
+        assert np.array_equal(stored_values(named), film12)
 
 
 def test_fragments_of_one_frame_are_joined(film12: NDArray[np.uint16], tmp_path: Path) -> None:
@@ -166,7 +171,7 @@ def test_unknown_syntax_is_an_unsupported_codec(film12: NDArray[np.uint16], tmp_
 
 
 def test_every_promised_codec_is_there_and_installing_twice_is_harmless() -> None:
-    install_decoders.cache_clear()
+    install_decoders()
     install_decoders()
     assert all(list_codecs().values())
     assert len(list_codecs()) >= 11

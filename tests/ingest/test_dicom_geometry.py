@@ -66,6 +66,8 @@ def code_item(value: str, meaning: str = "") -> Sequence:
         ({}, "UNKNOWN"),
         ({"ViewPosition": "PA"}, "PA"),
         ({"ViewPosition": "AP SUPINE"}, "AP"),
+        ({"ViewPosition": "CHEST_PA"}, "PA"),
+        ({"ViewPosition": "--"}, "UNKNOWN"),
         ({"ViewPosition": "LL"}, "LATERAL"),
         ({"ViewPosition": "RLD"}, "LATERAL"),
         ({"ViewPosition": "LATERAL"}, "LATERAL"),

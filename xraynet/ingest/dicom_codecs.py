@@ -4,14 +4,13 @@ JPEG lossless and 12-bit JPEG Extended have no permissive plugin in pydicom; ima
 libjpeg-turbo 3. Monochrome only: colour goes to pydicom's own plugins.
 """
 
-from functools import cache
+import threading
 from typing import Final
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.pixels import get_decoder
-from pydicom.pixels.decoders.base import DecodeRunner
+from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -31,6 +30,7 @@ from pydicom.uid import (
 from xraynet.ingest.codestream import CodestreamKind
 
 _PLUGIN: Final = "xraynet-imagecodecs"
+_lock = threading.Lock()
 _JPEG: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})
 _JPEG_LS: Final = frozenset({JPEGLSLossless, JPEGLSNearLossless})
 _HTJ2K: Final = frozenset({HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K})
@@ -96,13 +96,13 @@ def _decode_rle(src: bytes, *, num_pixels: int, depth: int) -> bytes:
     return planes.tobytes()
 
 
-@cache
 def install_decoders() -> None:
-    """Add xraynet's decoders to pydicom's, once per process."""
-    for uid in DECODER_DEPENDENCIES:
-        decoder = get_decoder(uid)
-        if _PLUGIN not in decoder.available_plugins:
-            decoder.add_plugin(_PLUGIN, (__name__, "decode_frame"))
+    """Add xraynet's decoders to pydicom's, once per process; safe from several threads."""
+    with _lock:
+        for uid in DECODER_DEPENDENCIES:
+            decoder = get_decoder(uid)
+            if _PLUGIN not in decoder.available_plugins:
+                decoder.add_plugin(_PLUGIN, (__name__, "decode_frame"))
 
 
 def choose_plugin(syntax: UID, *, is_colour: bool = False) -> str | None:

@@ -1,5 +1,6 @@
 """Where a DICOM film's pixels lie: spacing and its plane, view position, and whether it is mirrored."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,11 +17,15 @@ _VIEWS: Final = {
 }
 # CID 4010 DX View: SNOMED CT, and the SNOMED-RT codes that older films carry.
 _VIEW_CODES: Final = {
-    **dict.fromkeys(("272479007", "R-10214"), ViewPosition.PA),
+    **dict.fromkeys(("272479007", "R-10214", "R-40888"), ViewPosition.PA),
     **dict.fromkeys(("399348003", "R-10206"), ViewPosition.AP),
-    **dict.fromkeys(("399067008", "399173006", "399198007", "R-10224", "R-10228", "R-10232", "R-10236"), ViewPosition.LATERAL),
+    **dict.fromkeys(("399067008", "R-102CD", "399173006", "R-10236", "399198007", "R-10232"), ViewPosition.LATERAL),
     **dict.fromkeys(
-        ("399108001", "399011000", "399182000", "399312000", "R-10220", "R-10230", "R-10242", "R-10244"), ViewPosition.OBLIQUE
+        (
+            *("399182000", "399312000", "399059000", "399135007", "399356000", "399006002", "399038007"),
+            *("R-102C1", "R-10208", "R-10216", "R-10212", "R-10210"),
+        ),
+        ViewPosition.OBLIQUE,
     ),
 }
 _AXES: Final = {"L": (1, 0), "R": (-1, 0), "F": (0, 1), "H": (0, -1)}
@@ -93,9 +98,9 @@ def _warn_about_aspect(dataset: Dataset, warnings: list[str]) -> None:
 
 
 def _read_view(dataset: Dataset) -> ViewPosition:
-    stated = read_text(dataset, "ViewPosition").upper()
-    if stated:
-        return _VIEWS.get(stated.split()[0], ViewPosition.OTHER) if stated.split() else ViewPosition.UNKNOWN
+    words = re.findall("[A-Z]+", read_text(dataset, "ViewPosition").upper())
+    if words:
+        return next((_VIEWS[word] for word in words if word in _VIEWS), ViewPosition.OTHER)
     code = read_first_item(dataset, "ViewCodeSequence")
     if code is not None:
         known = _VIEW_CODES.get(read_text(code, "CodeValue"))

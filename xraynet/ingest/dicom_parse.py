@@ -31,7 +31,6 @@ class ParsedDicom:
     dataset: Dataset
     content: bytes
     transfer_syntax: UID
-    is_syntax_stated: bool = True
 
 
 def looks_like_dicom(head: bytes) -> bool:
@@ -84,7 +83,7 @@ def _parse(content: bytes, limits: DecodeLimits) -> ParsedDicom:
         unfolded = _inflate(memoryview(content)[start:], limits)
         return ParsedDicom(_read(unfolded, 0, ExplicitVRLittleEndian), unfolded, ExplicitVRLittleEndian)
     syntax = UID(stated) if stated else _guess_syntax(content[start : start + 8])
-    return ParsedDicom(_read(content, start, syntax), content, syntax, is_syntax_stated=bool(stated))
+    return ParsedDicom(_read(content, start, syntax), content, syntax)
 
 
 def _read(content: bytes, start: int, syntax: UID, *, before_pixels: bool = False) -> Dataset:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from jaxtyping import Integer
 from numpy.typing import NDArray
 from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import DecodeOptions, get_decoder
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from xraynet.errors import FilmFailed
@@ -67,7 +67,7 @@ def decode_stored(
 
     Raises FilmFailed: ``truncated``, ``damaged``, ``too-large`` or ``unsupported-codec``.
     """
-    element = parsed.dataset.get_item(PIXEL_DATA, keep_deferred=True)
+    element: object = parsed.dataset.get_item(PIXEL_DATA, keep_deferred=True)
     if not isinstance(element, RawDataElement):
         raise FilmFailed("Pixel Data is not plain bytes; one image was expected", code="damaged")
     if element.length == _UNDEFINED:
@@ -113,27 +113,34 @@ def _decode_compressed(
     syntax = parsed.transfer_syntax
     if syntax != RLELossless:
         actual = _check_codestream(frame, header, limits)
-        syntax = actual if not parsed.is_syntax_stated and actual is not None else syntax
+        # Compressed pixels under a native syntax: the file states none, or a wrong one; the codestream knows.
+        syntax = actual if syntax in _NATIVE and actual is not None else syntax
     plugin = choose_plugin(syntax, is_colour=header.samples > 1)
     if plugin is None:
         raise FilmFailed(f"no decoder for the transfer syntax {_name(syntax)}", code="unsupported-codec")
+    options = {
+        "rows": header.rows,
+        "columns": header.columns,
+        "samples_per_pixel": header.samples,
+        "photometric_interpretation": photometric,
+        "number_of_frames": 1,
+        "bits_allocated": header.bits_allocated,
+        "bits_stored": header.stored.bits_stored,
+        "pixel_representation": int(header.stored.is_signed),
+        "planar_configuration": read_integer(parsed.dataset, "PlanarConfiguration") or 0,
+        "correct_unused_bits": False,
+    }
+    encapsulated = encapsulate([frame], has_bot=False)
     try:
         with quiet_pydicom():
+            # pydicom annotates each keyword with the type of all of them together.
             values, _ = get_decoder(syntax).as_array(
-                encapsulate([frame], has_bot=False),
+                encapsulated,
                 index=0,
+                validate=True,
                 raw=True,
                 decoding_plugin=plugin,
-                rows=header.rows,
-                columns=header.columns,
-                samples_per_pixel=header.samples,
-                photometric_interpretation=photometric,
-                number_of_frames=1,
-                bits_allocated=header.bits_allocated,
-                bits_stored=header.stored.bits_stored,
-                pixel_representation=int(header.stored.is_signed),
-                planar_configuration=read_integer(parsed.dataset, "PlanarConfiguration") or 0,
-                correct_unused_bits=False,
+                **cast(dict[str, DecodeOptions], options),
             )
     except Exception as error:  # codecs fail in ways that nobody lists
         raise FilmFailed(

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
 
@@ -60,10 +60,10 @@ def read_integer(dataset: Dataset, keyword: str) -> int | None:
 
 def has_value(dataset: Dataset, keyword: str) -> bool:
     """True where the element is there and not empty, readable or not."""
-    element = dataset.get_item(tag_for_keyword(keyword) or 0, keep_deferred=True)
+    element: object = dataset.get_item(tag_for_keyword(keyword) or 0, keep_deferred=True)
     if isinstance(element, RawDataElement):
         return element.length != 0
-    return element is not None and not element.is_empty
+    return isinstance(element, DataElement) and not element.is_empty
 
 
 def read_first_item(dataset: Dataset, keyword: str) -> Dataset | None:
