@@ -53,4 +53,5 @@ class ScoredFilm:
     @property
     def film_score(self) -> float:
         """The highest score on the film; 0 where there is no detection (NODE21's image score)."""
-        return float(self.detections.scores[0]) if len(self.detections) else 0.0
+        scores = self.detections.scores
+        return float(scores[0]) if scores.size else 0.0

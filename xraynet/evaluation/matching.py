@@ -76,13 +76,13 @@ class MatchTable:
         """How many nodules there are to find."""
         return len(self.nodule_films)
 
-    @property
+    @cached_property
     def false_scores(self) -> Float32[NDArray[np.float32], " falses"]:
         """The scores of the false marks, highest first."""
         scores: NDArray[np.float32] = self.mark_scores[self.mark_verdicts == Verdict.FALSE]
         return scores
 
-    @property
+    @cached_property
     def hit_scores(self) -> Float32[NDArray[np.float32], " hits"]:
         """The scores of the marks that found a nodule, highest first."""
         scores: NDArray[np.float32] = self.mark_scores[self.mark_verdicts == Verdict.HIT]
@@ -112,12 +112,14 @@ def match_films(films: Sequence[ScoredFilm], rule: MatchRule) -> MatchTable:
     Raises MissingSpacingError (a ValueError) where the rule measures millimetres and a film with a nodule has no spacing.
     """
     _check(films, rule)
-    marked = [film.detections if film.is_counted else None for film in films]
-    mark_counts = np.array([0 if marks is None else len(marks) for marks in marked], dtype=np.int64)
-    nodule_counts = np.array([len(film.annotations.boxes) if film.is_counted else 0 for film in films], dtype=np.int64)
-    scores = _join([marks.scores for marks in marked if marks is not None], np.zeros(0, np.float32))
-    mark_boxes = _join([marks.boxes for marks in marked if marks is not None], np.zeros((0, 4), np.float32))
-    nodule_boxes = _join([film.annotations.boxes for film in films if film.is_counted], np.zeros((0, 4), np.float32))
+    is_counted = np.array([film.is_counted for film in films], dtype=np.bool_)
+    counted = [film for film, told in zip(films, is_counted, strict=True) if told]
+    with_nodule = [film for film in counted if len(film.annotations.boxes)]
+    mark_counts = np.array([len(film.detections.scores) for film in films], dtype=np.int64) * is_counted
+    nodule_counts = np.array([len(film.annotations.boxes) for film in films], dtype=np.int64) * is_counted
+    scores = _join([film.detections.scores for film in counted], np.zeros(0, np.float32))
+    mark_boxes = _join([film.detections.boxes for film in counted], np.zeros((0, 4), np.float32))
+    nodule_boxes = _join([film.annotations.boxes for film in with_nodule], np.zeros((0, 4), np.float32))
     spacing = np.array([film.spacing_mm or (np.nan, np.nan) for film in films], dtype=np.float64).reshape(-1, 2)
     mark_films = np.repeat(np.arange(len(films)), mark_counts)
     nodule_films = np.repeat(np.arange(len(films)), nodule_counts)
@@ -132,17 +134,15 @@ def match_films(films: Sequence[ScoredFilm], rule: MatchRule) -> MatchTable:
     order = _falling_order(scores[pair_marks], closeness, mark_boxes[pair_marks], nodule_boxes[pair_nodules])
     found_by, verdicts = _assign(pair_marks[order], pair_nodules[order], len(scores), len(nodule_films), rule)
 
-    falling = np.argsort(-scores, kind="stable")
+    falling = np.argsort(-scores)
     return MatchTable(
         rule=rule,
         films=tuple(films),
         film_scores=np.array([film.film_score for film in films], dtype=np.float32),
         nodule_films=nodule_films,
         nodule_scores=np.where(found_by >= 0, np.append(scores, np.float32(-1))[found_by], np.float32(-1)),
-        nodule_diameters_mm=_diameters([film for film in films if film.is_counted]),
-        nodule_subtlety=np.array(
-            [grade or 0 for film in films if film.is_counted for grade in film.annotations.subtlety], dtype=np.int64
-        ),
+        nodule_diameters_mm=_diameters(with_nodule),
+        nodule_subtlety=np.array([grade or 0 for film in with_nodule for grade in film.annotations.subtlety], dtype=np.int64),
         mark_films=mark_films[falling],
         mark_scores=scores[falling],
         mark_verdicts=verdicts[falling],
@@ -198,14 +198,19 @@ def _assign(
     rule: MatchRule,
 ) -> tuple[Int64[NDArray[np.int64], " nodules"], Int8[NDArray[np.int8], " marks"]]:
     """The mark that found each nodule (-1: none), and each mark's verdict; pairs are hits, best first."""
+    finder: dict[int, int] = {}
+    hits: set[int] = set()
+    for mark, nodule in zip(pair_marks.tolist(), pair_nodules.tolist(), strict=True):
+        if nodule not in finder and mark not in hits:
+            finder[nodule] = mark
+            hits.add(mark)
     found_by = np.full(num_nodules, -1, dtype=np.int64)
     verdicts = np.full(num_marks, Verdict.FALSE, dtype=np.int8)
     if rule.further_marks == "ignored":
         verdicts[pair_marks] = Verdict.IGNORED
-    for mark, nodule in zip(pair_marks.tolist(), pair_nodules.tolist(), strict=True):
-        if found_by[nodule] < 0 and verdicts[mark] != Verdict.HIT:
-            found_by[nodule] = mark
-            verdicts[mark] = Verdict.HIT
+    if finder:
+        found_by[list(finder)] = list(finder.values())
+        verdicts[list(hits)] = Verdict.HIT
     return found_by, verdicts
 
 
@@ -213,8 +218,6 @@ def _diameters(films: list[ScoredFilm]) -> Float64[NDArray[np.float64], " nodule
     """Diameters in mm: the reader's own where there is one, else the box's longer side, else NaN (no spacing)."""
     found: list[float] = []
     for film in films:
-        if not len(film.annotations.boxes):
-            continue
         if film.spacing_mm is None:
             of_boxes = [float("nan")] * len(film.annotations.boxes)
         else:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from xraynet.evaluation.matching import MatchTable
+from xraynet.evaluation.matching import MatchTable, Verdict
 from xraynet.evaluation.tallies import ScoreLadder, Tally
 
 STANDARD_RATES: Final = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -80,11 +80,11 @@ def divide(part: float, whole: float) -> float | None:
 
 def _falling_thresholds(table: MatchTable) -> tuple[Curve, Curve, Curve]:
     """Distinct scores of hits and false marks, falling, with the hits and false marks at or above each."""
-    hit_scores, false_scores = table.hit_scores, table.false_scores
-    thresholds = np.unique(np.concatenate([hit_scores, false_scores]))[::-1]
-    hits = np.searchsorted(-hit_scores, -thresholds, side="right").astype(np.float64)
-    falses = np.searchsorted(-false_scores, -thresholds, side="right").astype(np.float64)
-    return thresholds.astype(np.float64), hits, falses
+    told = table.mark_verdicts != Verdict.IGNORED
+    scores, is_hit = table.mark_scores[told], table.mark_verdicts[told] == Verdict.HIT
+    last_of_ties = np.flatnonzero(np.diff(scores, append=np.float32(-1)))
+    hits = np.cumsum(is_hit)[last_of_ties].astype(np.float64)
+    return scores[last_of_ties].astype(np.float64), hits, last_of_ties + 1.0 - hits
 
 
 def froc(table: MatchTable) -> FrocCurve:

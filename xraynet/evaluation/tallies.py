@@ -32,13 +32,21 @@ class ScoreLadder:
         self.hits_from_false = _count(self.hit_scores, self.false_scores, tied=True)
         self.falses_from_hit = _count(self.false_scores, self.hit_scores, tied=True)
         self.hits_from_hit = _count(self.hit_scores, self.hit_scores, tied=True)
-        self.falses_above_false = _count(self.false_scores, self.false_scores, tied=False)
-        self.falses_from_false = _count(self.false_scores, self.false_scores, tied=True)
         self.nodules_of_film = np.bincount(table.nodule_films, minlength=len(table.films))
         labelled = np.flatnonzero(table.film_labels >= 0)
         self.films_by_score = labelled[np.argsort(table.film_scores[labelled], kind="stable")]
         self.has_nodule = table.film_labels[self.films_by_score] == 1
         self.tie_starts = np.flatnonzero(np.diff(table.film_scores[self.films_by_score], prepend=np.float32(-1)))
+
+    @cached_property
+    def falses_above_false(self) -> Int64[NDArray[np.int64], " falses"]:
+        """For each false mark, how many false marks score higher."""
+        return _count(self.false_scores, self.false_scores, tied=False)
+
+    @cached_property
+    def falses_from_false(self) -> Int64[NDArray[np.int64], " falses"]:
+        """For each false mark, how many false marks score as high or higher, itself among them."""
+        return _count(self.false_scores, self.false_scores, tied=True)
 
     def count_at(self, threshold: float) -> tuple[Int64[NDArray[np.int64], " films"], Int64[NDArray[np.int64], " films"]]:
         """Hits and false marks of each film with a score of at least ``threshold``."""
