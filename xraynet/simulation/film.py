@@ -17,6 +17,9 @@ from xraynet.simulation.nodule import NoduleConfig, SimulatedNodule, draw_diamet
 from xraynet.simulation.place import PlaceMap, choose_place, map_places
 from xraynet.simulation.shadow import add_nodule
 
+SIMULATOR_VERSION: Final = 1
+"""Raised by every change after which a seed draws another film: figures on simulated nodules name it."""
+
 LUNG_SIDE_MM: Final = 272.0
 """The geometric mean side of the box around an adult's lung fields: the scale where a film has no spacing."""
 
@@ -157,17 +160,36 @@ def simulate_film(
 
     Without a spacing, sizes follow the lung fields, and no diameter in millimetres is stated. Pixels stay within [0, 1].
     """
-    side = lung_side_px(lung_mask)
-    unit = LUNG_SIDE_MM / side if side else 350.0 / max(radiograph.size)
-    spacing = radiograph.spacing.row_column_mm if radiograph.spacing is not None else (unit, unit)
+    drawn, film = simulate_stored(
+        radiograph, lung_mask=lung_mask, rng=rng, config=config, num_nodules=num_nodules, nodules=nodules
+    )
+    spacing = radiograph.spacing.row_column_mm if radiograph.spacing is not None else None
+    return drawn, annotate_nodules(film.boxes, spacing_mm=spacing)
+
+
+def simulate_stored(
+    radiograph: Radiograph,
+    *,
+    lung_mask: Bool[NDArray[np.bool_], "height width"],
+    rng: np.random.Generator,
+    config: SimulationConfig,
+    num_nodules: int | None = None,
+    nodules: Sequence[SimulatedNodule] | None = None,
+) -> tuple[Radiograph, SimulatedFilm]:
+    """``simulate_film`` with all that was drawn: parameters and boxes of nodules and distractors."""
+    if radiograph.spacing is not None:
+        spacing = radiograph.spacing.row_column_mm
+    else:
+        side = lung_side_px(lung_mask)
+        unit = LUNG_SIDE_MM / side if side else 350.0 / max(radiograph.size)
+        spacing = (unit, unit)
     if nodules is None:
         film = simulate_array(
             radiograph.pixels, lung_mask=lung_mask, mm_per_pixel=spacing, rng=rng, config=config, num_nodules=num_nodules
         )
     else:
         film = draw_given_nodules(radiograph.pixels, nodules, lung_mask=lung_mask, spacing_mm=spacing)
-    drawn = radiograph.with_pixels(np.clip(film.pixels, 0, 1))
-    return drawn, annotate_nodules(film.boxes, spacing_mm=spacing if radiograph.spacing is not None else None)
+    return radiograph.with_pixels(np.clip(film.pixels, 0, 1)), film
 
 
 def draw_given_nodules(
