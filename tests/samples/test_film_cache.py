@@ -187,6 +187,24 @@ def test_a_cache_with_a_cut_file_is_refused(tmp_path: Path, entries: list[FilmEn
     films.write_bytes(films.read_bytes()[:100])
     with pytest.raises(CatalogueError, match="100 bytes; its index promises"):
         FilmCache(cache.folder)
+    with pytest.raises(CatalogueError, match="100 bytes; its index promises"):
+        build_cache(tmp_path, entries[:2], catalogue_fingerprint="c", preparation=preparation, lungs=None)
+
+
+def test_lines_follow_when_enough_films_are_on_the_disk(
+    tmp_path: Path, entries: list[FilmEntry], preparation: PreparationConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xraynet.samples.writer._FILMS_AT_ONCE", 2)
+    seen: list[int] = []
+
+    def count_lines(done: int, total: int) -> None:
+        (home,) = tmp_path.iterdir()
+        seen.append(len(read_index(home)))
+
+    build_cache(tmp_path, entries[:5], catalogue_fingerprint="c", preparation=preparation, lungs=None, progress=count_lines)
+    assert seen == [0, 2, 2, 4, 4]
+    (home,) = tmp_path.iterdir()
+    assert len(read_index(home)) == 5
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"fingerprint": "x"}'])

@@ -1,15 +1,13 @@
 """Builds the film cache: decode each film once, find its lungs, prepare it, keep it."""
 
 import fcntl
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -23,9 +21,6 @@ from xraynet.preparation import PreparationConfig, prepare_film
 from xraynet.radiograph import Radiograph
 from xraynet.samples.cache import (
     HEADER_NAME,
-    INDEX_NAME,
-    MASKS_NAME,
-    PIXELS_NAME,
     CacheFailure,
     CacheHeader,
     FilmCache,
@@ -33,6 +28,7 @@ from xraynet.samples.cache import (
     read_index,
 )
 from xraynet.samples.records import FilmRecord, cache_fingerprint
+from xraynet.samples.writer import CacheWriter
 
 
 @runtime_checkable
@@ -96,7 +92,7 @@ def build_cache(
         held = {record.key for record in read_index(home)}
         missing = list({entry.key: entry for entry in entries if entry.key not in held}.values())
         failures: list[CacheFailure] = []
-        with _CacheWriter.open(home, GreyCode(header.headroom)) as writer:
+        with CacheWriter.open(home, GreyCode(header.headroom)) as writer:
             for done, (entry, decoded) in enumerate(_decode_films(missing, read=read, num_workers=num_workers), start=1):
                 if isinstance(decoded, CacheFailure):
                     failures.append(decoded)
@@ -147,7 +143,7 @@ def _decode_film(job: tuple[FilmEntry, ReadFilm]) -> Radiograph | CacheFailure:
 
 
 def _add_film(
-    writer: "_CacheWriter", entry: FilmEntry, radiograph: Radiograph, preparation: PreparationConfig, lungs: LungFinder | None
+    writer: CacheWriter, entry: FilmEntry, radiograph: Radiograph, preparation: PreparationConfig, lungs: LungFinder | None
 ) -> None:
     fields = None if lungs is None else lungs.segment(radiograph)
     film = prepare_film(radiograph, preparation, lung_box=None if fields is None else fields.box)
@@ -165,58 +161,3 @@ def _mask_in_net_frame(
 ) -> UInt8[NDArray[np.uint8], "net_height net_width"]:
     lung_share = letterbox.pixels_to_net(mask.astype(np.float32))
     return (lung_share > 0.5).astype(np.uint8)
-
-
-@dataclass(frozen=True)
-class _CacheWriter:
-    """Appends films: pixels and mask first, flushed, then the line of the index that makes them count."""
-
-    pixels: BinaryIO
-    masks: BinaryIO
-    index: BinaryIO
-    grey: GreyCode
-
-    @classmethod
-    @contextmanager
-    def open(cls, folder: Path, grey: GreyCode) -> Iterator["_CacheWriter"]:
-        records = read_index(folder)
-        end = max((record.end_pixel for record in records), default=0)
-        index_path = folder / INDEX_NAME
-        whole = index_path.read_bytes().rpartition(b"\n") if index_path.exists() else (b"", b"", b"")
-        with (
-            _open_to_append(folder / PIXELS_NAME, 2 * end) as pixels,
-            _open_to_append(folder / MASKS_NAME, end) as masks,
-            _open_to_append(index_path, len(whole[0]) + len(whole[1])) as index,
-        ):
-            yield cls(pixels=pixels, masks=masks, index=index, grey=grey)
-
-    @property
-    def num_pixels(self) -> int:
-        """How many pixels were written so far."""
-        return self.masks.tell()
-
-    def append(
-        self,
-        record: FilmRecord,
-        pixels: Float32[NDArray[np.float32], "height width"],
-        mask: UInt8[NDArray[np.uint8], "height width"],
-    ) -> None:
-        """Write one film, and only then its line."""
-        self.pixels.write(self.grey.encode(pixels).tobytes())
-        self.masks.write(mask.tobytes())
-        for stream in (self.pixels, self.masks):
-            stream.flush()
-        self.index.write(record.to_line().encode())
-        self.index.flush()
-
-
-@contextmanager
-def _open_to_append(path: Path, num_bytes: int) -> Iterator[BinaryIO]:
-    """``path`` open for writing after its first ``num_bytes`` bytes; what an interrupted build left beyond them goes."""
-    path.touch()
-    with path.open("r+b") as stream:
-        stream.truncate(num_bytes)
-        stream.seek(num_bytes)
-        yield stream
-        stream.flush()
-        os.fsync(stream.fileno())

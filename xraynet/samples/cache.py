@@ -42,7 +42,8 @@ class GreyCode:
 
     def decode(self, encoded: NDArray[np.uint16]) -> NDArray[np.float32]:
         """The prepared pixels of ``encode``, in an array of their own."""
-        pixels = np.multiply(encoded, np.float32(self.span / _LEVELS), dtype=np.float32)
+        pixels: NDArray[np.float32] = encoded.astype(np.float32)
+        pixels *= np.float32(self.span / _LEVELS)
         pixels -= np.float32(self.headroom)
         return pixels
 
