@@ -29,8 +29,8 @@ def check_admission(dataset: Dataset) -> tuple[str, ...]:
     """Warnings about an object that xraynet reads. Raises FilmRefused for one that it does not read.
 
     Modality and SOP class decide what a radiograph is; Body Part Examined never does, for it is too often wrong: the gate
-    looks at the pixels. MG, PX and IO are radiographs, but of no chest; RF and XA are fluoroscopy. CR and DX may be DERIVED (most films for presentation are); a DERIVED secondary capture is somebody's
-    picture of a film.
+    looks at the pixels. MG, PX and IO are radiographs, but of no chest; RF and XA are fluoroscopy. CR and DX may be
+    DERIVED (most films for presentation are); a DERIVED secondary capture is somebody's picture of a film.
     """
     if read_text(dataset, "Manufacturer").lower() == _MANUFACTURER:
         raise FilmRefused("the object was written by xraynet (Manufacturer); a film was expected", code="own-result")
