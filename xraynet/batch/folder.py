@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -93,11 +94,13 @@ def predict_folder(
     options: FolderOptions = DEFAULT_OPTIONS,
     on_outcome: Callable[[Outcome, bool], None] | None = None,
     on_start: Callable[[tuple[str, ...], int], None] | None = None,
+    worker: DecodeWorker | None = None,
 ) -> RunSummary:
     """Read every film under ``paths`` and write what ``options`` ask for into ``out``.
 
     ``on_start`` hears what differs from an earlier run in ``out`` and how many files there are; ``on_outcome`` each
-    outcome, and whether it was kept from an earlier run. Raises XraynetError where there is no file at all.
+    outcome, and whether it was kept from an earlier run. ``worker`` decodes the films; by default one of the run's own.
+    Raises XraynetError where there is no file at all.
     """
     found = list(find_films(paths, exclude=(out,)))
     if not found:
@@ -107,11 +110,12 @@ def predict_folder(
         if on_start is not None:
             on_start(run.journal.restarted, len(found))
         outcomes, num_kept = [], 0
-        for outcome, is_kept in run.read_all(found):
-            outcomes.append(outcome)
-            num_kept += is_kept
-            if on_outcome is not None:
-                on_outcome(outcome, is_kept)
+        with DecodeWorker(limit_s=options.decode_limit_s) if worker is None else nullcontext(worker) as decoder:
+            for outcome, is_kept in run.read_all(found, decoder):
+                outcomes.append(outcome)
+                num_kept += is_kept
+                if on_outcome is not None:
+                    on_outcome(outcome, is_kept)
         run.finish()
     return RunSummary(counts=count_by_status(outcomes), num_kept=num_kept, restarted=run.journal.restarted)
 
@@ -134,17 +138,16 @@ class _FolderRun:
         self._done: dict[str, Outcome] = {}
         self._shown: dict[str, int] = {}
 
-    def read_all(self, found: Iterable[FoundFile]) -> Iterator[tuple[Outcome, bool]]:
+    def read_all(self, found: Iterable[FoundFile], worker: DecodeWorker) -> Iterator[tuple[Outcome, bool]]:
         """(outcome, kept from an earlier run) of every file, in order; films are decoded a few files ahead."""
-        with DecodeWorker(limit_s=self.options.decode_limit_s) as worker:
-            ahead: deque[_Item] = deque()
-            asked: set[str] = set()
-            for file in found:
-                ahead.append(self._send(file, worker, asked))
-                if len(ahead) > LOOK_AHEAD:
-                    yield self._settle(ahead.popleft(), worker)
-            while ahead:
+        ahead: deque[_Item] = deque()
+        asked: set[str] = set()
+        for file in found:
+            ahead.append(self._send(file, worker, asked))
+            if len(ahead) > LOOK_AHEAD:
                 yield self._settle(ahead.popleft(), worker)
+        while ahead:
+            yield self._settle(ahead.popleft(), worker)
 
     def _send(self, file: FoundFile, worker: DecodeWorker, asked: set[str]) -> _Item:
         sha256, broken = _fingerprint(file.path)
