@@ -86,12 +86,9 @@ def _read_outlined(films: Path, masks: Path, config: "LungsTrainingConfig") -> "
         ratios = np.array(mask.shape) / np.array(radiograph.size)
         if abs(ratios[0] / ratios[1] - 1) > 0.02:
             raise LabelError(f"{mask_path} is {mask.shape}, its film {path.name} {radiograph.size}: other proportions")
-        mask = cv2.resize(mask / max(float(mask.max()), 1e-6), radiograph.size[::-1], interpolation=cv2.INTER_LINEAR)
-        outlined.append(
-            make_training_film(
-                radiograph, side_px=config.source_px, grey=config.network.grey, lung_mask=mask.astype(np.float32)
-            )
-        )
+        share = cv2.resize(mask / max(float(mask.max()), 1e-6), radiograph.size[::-1], interpolation=cv2.INTER_LINEAR)
+        lungs = share.astype(np.float32)
+        outlined.append(make_training_film(radiograph, side_px=config.source_px, grey=config.network.grey, lung_mask=lungs))
     if len(outlined) < 2:
         raise LabelError(f"{len(outlined)} films in {films} have a mask in {masks}; at least 2 were expected")
     return outlined
@@ -100,13 +97,12 @@ def _read_outlined(films: Path, masks: Path, config: "LungsTrainingConfig") -> "
 def _read_frontal(path: Path, config: "LungsTrainingConfig") -> "tuple[str, list[TrainingFilm], list[TrainingFilm]]":
     from xraynet.ingest.catalogue import read_catalogue, read_entry
     from xraynet.lungs.views import make_training_film
-    from xraynet.radiograph import ViewPosition
 
     catalogue = read_catalogue(path)
     films: dict[str, list[TrainingFilm]] = {"train": [], "validation": []}
     for split, kept in films.items():
         for entry in catalogue.entries(split):
-            if ViewPosition(entry.view_position).is_frontal is False:
+            if entry.view_position.is_frontal is False:
                 continue
             kept.append(make_training_film(read_entry(entry), side_px=config.source_px, grey=config.network.grey))
     return catalogue.fingerprint, films["train"], films["validation"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xraynet.lungs.strokes import Canvas, draw_blob, draw_bone, draw_clouds, draw_empty, draw_rod, pixel_grid
+from xraynet.lungs.strokes import Canvas, draw_blob, draw_bone, draw_clouds, draw_empty, draw_limb_tissue, draw_rod, pixel_grid
 
 
 def draw_limb(rng: np.random.Generator, side: int) -> Canvas:
@@ -10,16 +10,18 @@ def draw_limb(rng: np.random.Generator, side: int) -> Canvas:
     canvas: Canvas = draw_empty(rng, side)
     for _ in range(int(rng.integers(1, 3))):
         joint = (side * float(rng.uniform(0.3, 0.7)), side * float(rng.uniform(0.3, 0.7)))
-        tissue, first = side * rng.uniform(0.1, 0.28), float(rng.uniform(0, 6.3))
-        for angle in (first, first + np.pi + float(rng.uniform(-1.4, 1.4))):
+        bend = float(rng.uniform(-1.4, 1.4)) if rng.random() < 0.6 else 0.0
+        tissue, first = side * rng.uniform(0.1, 0.32), float(rng.uniform(0, 6.3))
+        for angle in (first, first + np.pi + bend):
             end = (joint[0] + side * float(np.cos(angle)), joint[1] + side * float(np.sin(angle)))
-            canvas = np.maximum(canvas, draw_rod(side, joint, end, width=tissue) * np.float32(rng.uniform(0.25, 0.5)))
+            draw_tissue = draw_limb_tissue if rng.random() < 0.7 else draw_rod
+            canvas = np.maximum(canvas, draw_tissue(side, joint, end, width=tissue) * np.float32(rng.uniform(0.25, 0.6)))
             num = int(rng.integers(1, 3))
             for index in range(num):
                 away = (index - (num - 1) / 2) * tissue * 0.9
                 shift = (away * float(np.sin(angle)), -away * float(np.cos(angle)))
                 ends = [(p[0] + shift[0], p[1] + shift[1]) for p in (joint, end)]
-                width = tissue * float(rng.uniform(0.2, 0.45))
+                width = tissue * float(rng.uniform(0.12, 0.45))
                 canvas += draw_bone(rng, side, ends[0], ends[1], width) * np.float32(rng.uniform(0.2, 0.5))
         for _ in range(int(rng.integers(0, 5))):
             place = (joint[0] + float(rng.normal(0, tissue * 0.5)), joint[1] + float(rng.normal(0, tissue * 0.5)))

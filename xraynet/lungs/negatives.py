@@ -161,6 +161,9 @@ def _cut_window(
 _DRAWINGS: tuple[Callable[[np.random.Generator, int], Canvas], ...] = (
     draw_limb,
     draw_limb,
+    draw_limb,
+    draw_limb,
+    draw_limb,
     draw_hand,
     draw_skull,
     draw_trunk,

@@ -147,9 +147,11 @@ def _place(size: tuple[int, ...], view: FilmView, *, side_px: int) -> tuple[NDAr
     centre_x, centre_y = width * (1 + left - right) / 2, height * (1 + top - bottom) / 2
     cosine, sine = np.cos(np.deg2rad(view.angle_degrees)) * scale, np.sin(np.deg2rad(view.angle_degrees)) * scale
     turn = np.array([[cosine * view.stretch, sine], [-sine * view.stretch, cosine]])
-    shift = side_px / 2 - turn @ np.array([centre_x, centre_y])
     rows, columns = max(8, round(shown_height * scale)), max(8, round(shown_width * scale))
     y, x = (side_px - rows) // 2, (side_px - columns) // 2
+    # OpenCV counts from the first pixel's centre, the film from its corner: half a pixel on either side.
+    target = np.array([x + columns / 2 - 0.5, y + rows / 2 - 0.5])
+    shift = target - turn @ np.array([centre_x - 0.5, centre_y - 0.5])
     return np.concatenate([turn, shift[:, None]], axis=1), (y, x, y + rows, x + columns)
 
 
