@@ -18,6 +18,7 @@ from xraynet.geometry import Boxes
 from xraynet.ingest.catalogue import FilmEntry
 from xraynet.samples.augment import AppliedGrey, AugmentConfig, GreyAugmenter
 from xraynet.samples.cache import CachedFilm, FilmCache
+from xraynet.samples.consensus import ConsensusConfig, find_consensus
 from xraynet.samples.order import SampleRef, draw_order
 from xraynet.samples.placement import Placement, PlacementConfig, centre_placement, draw_placement
 from xraynet.simulation import SimulatedFilm, SimulatedNodule, SimulationConfig, simulate_array
@@ -60,6 +61,7 @@ class SamplesConfig:
     smallest_side_px: float = 3.0
     films_per_epoch: int | None = None
     weights: KindWeights = field(default_factory=KindWeights)
+    consensus: ConsensusConfig = field(default_factory=ConsensusConfig)
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
@@ -120,6 +122,9 @@ class TrainingSamples:
         self.seed = seed
         self.num_unknown = len(readable) - len(known)
         self.num_unreadable = len(entries) - len(readable)
+        self._labels = [
+            find_consensus(entry.annotations, num_readers=len(entry.readers), config=config.consensus) for entry in known
+        ]
         self._augmenter = GreyAugmenter(config.augment, headroom=cache.headroom)
 
     def __len__(self) -> int:
@@ -138,7 +143,9 @@ class TrainingSamples:
         seeds = np.random.SeedSequence([self.seed, ref.epoch, int(entry.key, 16), ref.occurrence, _SAMPLE_STREAM])
         for_nodules, for_placement, for_grey = seeds.spawn(3)
         simulated = self._simulate(film, entry, np.random.default_rng(for_nodules))
-        boxes = film.record.letterbox.boxes_to_net(entry.annotations.boxes)
+        label = self._labels[ref.film]
+        boxes = film.record.letterbox.boxes_to_net(label.agreed.boxes)
+        disputed = film.record.letterbox.boxes_to_net(label.disputed)
         pixels = film.pixels
         nodules: tuple[SimulatedNodule, ...] = ()
         if simulated is not None:
@@ -149,7 +156,7 @@ class TrainingSamples:
         applied = None
         if self.config.augmented:
             placed, applied = self._augmenter.apply(placed, seed=int(for_grey.generate_state(1)[0]))
-        learnt, ignored = self._sort_boxes(placement, boxes)
+        learnt, ignored = self._sort_boxes(placement, boxes, disputed)
         record = SampleRecord(nodules=nodules, placement=placement, grey=applied)
         return TrainingSample(key=entry.key, pixels=placed, boxes=learnt, ignore=ignored, record=record)
 
@@ -165,12 +172,13 @@ class TrainingSamples:
         return draw_placement(rng, config=self.config.placement, film_size=size, frame_size=frame, boxes=boxes)
 
     def _sort_boxes(
-        self, placement: Placement, boxes: Boxes
+        self, placement: Placement, boxes: Boxes, disputed: Float32[NDArray[np.float32], "disputed 4"]
     ) -> tuple[Float32[NDArray[np.float32], "learnt 4"], Float32[NDArray[np.float32], "ignored 4"]]:
         learnt, ignored = placement.visible_boxes(boxes, smallest_part=self.config.smallest_part)
         sides = np.maximum(learnt[:, 2] - learnt[:, 0], learnt[:, 3] - learnt[:, 1])
         large = sides >= self.config.smallest_side_px
-        return learnt[large], np.concatenate([ignored, learnt[~large]])
+        doubtful = placement.visible_boxes(disputed, smallest_part=self.config.smallest_part)
+        return learnt[large], np.concatenate([ignored, learnt[~large], *doubtful])
 
 
 def simulate_in_film(

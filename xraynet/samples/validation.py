@@ -6,7 +6,7 @@ single real label can be compared from epoch to epoch. Figures from them say how
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from xraynet.findings import LabelState, NoduleAnnotations
 from xraynet.ingest.catalogue import FilmEntry
 from xraynet.radiograph import ViewPosition
 from xraynet.samples.cache import CachedFilm, FilmCache
+from xraynet.samples.consensus import ConsensusConfig, find_consensus
 from xraynet.samples.dataset import drop_unreadable, simulate_in_film
 from xraynet.simulation import SimulationConfig
 from xraynet.simulation.film import annotate_nodules
@@ -34,6 +35,7 @@ class ValidationConfig:
     simulated_share: float = 0.5
     seed: int = 20
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
+    consensus: ConsensusConfig = field(default_factory=ConsensusConfig)
 
     def __post_init__(self) -> None:
         if not 0 <= self.simulated_share <= 1:
@@ -70,7 +72,10 @@ class ValidationFilm:
 
 
 class ValidationFilms:
-    """A fixed choice of films to score a detector on. Films of unknown state are never among them."""
+    """A fixed choice of films to score a detector on.
+
+    Films of unknown state are never among them, nor those on which no box is agreed by enough readers.
+    """
 
     def __init__(
         self, cache: FilmCache, entries: Sequence[FilmEntry], *, config: ValidationConfig = ValidationConfig()
@@ -79,7 +84,7 @@ class ValidationFilms:
         self.config = config
         self.cache = cache
         self.num_unreadable = len(entries) - len(readable)
-        self.entries = _choose_entries(readable, config)
+        self.entries = _choose_entries([_agree(entry, config.consensus) for entry in readable], config)
         self._simulated = _choose_simulated(self.entries, config)
 
     def __len__(self) -> int:
@@ -152,6 +157,11 @@ def _annotations_in_net_frame(entry: FilmEntry, cached: CachedFilm) -> NoduleAnn
         subtlety=marked.subtlety,
         state=marked.state,
     )
+
+
+def _agree(entry: FilmEntry, config: ConsensusConfig) -> FilmEntry:
+    consensus = find_consensus(entry.annotations, num_readers=len(entry.readers), config=config)
+    return replace(entry, annotations=consensus.agreed)
 
 
 def _shuffled(entries: Sequence[FilmEntry], seed: int) -> list[FilmEntry]:
