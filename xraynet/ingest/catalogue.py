@@ -1,19 +1,16 @@
 """The catalogue: an immutable snapshot of films and annotations, and the door through which training reads it."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xraynet.errors import CatalogueError
 from xraynet.files import open_atomically, write_text_atomically
-from xraynet.findings import LabelState, NoduleAnnotations
-from xraynet.geometry import empty_boxes
 from xraynet.ingest.catalogue_schema import (
     ANNOTATIONS_SCHEMA,
     CATALOGUE_KIND,
@@ -22,37 +19,19 @@ from xraynet.ingest.catalogue_schema import (
     LOCATIONS_SCHEMA,
     fingerprint_catalogue,
 )
-from xraynet.ingest.labels.records import Sex, decide_label_state
-from xraynet.ingest.labels.vocabulary import DEFAULT_TARGETS, is_target, may_be_target, normalise_targets
-from xraynet.ingest.read import read_radiograph
+from xraynet.ingest.entries import FilmEntry, entry_of_row, read_entry, rows_of, with_consensus
+from xraynet.ingest.labels.vocabulary import DEFAULT_TARGETS, normalise_targets
 from xraynet.ingest.split import SPLITS
-from xraynet.radiograph import PixelSpacing, Radiograph, ViewPosition
 
-
-@dataclass(frozen=True, eq=False)
-class FilmEntry:
-    """One film of a catalogue, with its annotations of the target classes.
-
-    ``film_has_nodule`` is the film-level label: True also where a report names a nodule that no box shows (the state is
-    then unknown), None where nothing is known. ``readers`` are all who read the film, ``findings`` the class names said of
-    it as a whole. ``spacing`` is the catalogue's, which for rasters comes from a table.
-    """
-
-    key: str
-    path: Path
-    patient_key: str | None
-    annotations: NoduleAnnotations
-    size: tuple[int, int]
-    view_position: ViewPosition
-    sex: Sex | None
-    age_years: float | None
-    spacing: PixelSpacing | None
-    split: str | None
-    fold: int | None
-    film_has_nodule: bool | None
-    pixel_hash: str
-    readers: tuple[str, ...] = ()
-    findings: tuple[str, ...] = ()
+__all__ = [
+    "Catalogue",
+    "CatalogueFacts",
+    "FilmEntry",
+    "read_catalogue",
+    "read_entry",
+    "refuse_used_folder",
+    "write_catalogue",
+]
 
 
 @dataclass(frozen=True)
@@ -81,25 +60,33 @@ class Catalogue:
     locations: pd.DataFrame | None = field(default=None, repr=False)
 
     def entries(
-        self, split: str | None = None, *, target_classes: Sequence[str] | None = None, fold: int | None = None
+        self,
+        split: str | None = None,
+        *,
+        target_classes: Sequence[str] | None = None,
+        fold: int | None = None,
+        agreeing_readers: int | None = None,
     ) -> list[FilmEntry]:
         """The films of a split (all: None), in the order of their keys.
 
         In a catalogue of folds, ``fold`` is the one held out: "validation" is that fold, "train" the others.
-        ``target_classes`` default to the catalogue's own. Raises ValueError for a split that is none, CatalogueError
-        where the catalogue does not say where its films lie.
+        ``target_classes`` default to the catalogue's own. ``agreeing_readers`` fuses the boxes on which so many readers
+        agree (``consensus.fuse_readers``); None keeps every reader's. Raises ValueError for a split that is none,
+        CatalogueError where the catalogue does not say where its films lie.
         """
         if split is not None and split not in SPLITS:
             raise ValueError(f"split is '{split}'; one of {', '.join(SPLITS)} was expected")
         targets = self.facts.target_classes if target_classes is None else normalise_targets(target_classes)
         paths = self._paths()
-        boxes = {str(key): rows for key, rows in self.annotations.groupby("key", sort=False)}
+        boxes: dict[str, list[dict[str, object]]] = {}
+        for box in rows_of(self.annotations):
+            boxes.setdefault(str(box["key"]), []).append(box)
         chosen = self.films[self._chosen(split, fold)].sort_values("key")
-        none = self.annotations.iloc[:0]
-        return [
-            _entry_of_row(row, boxes.get(str(row["key"]), none), path=paths[str(row["key"])], targets=targets)
-            for row in _rows_of(chosen)
+        entries = [
+            entry_of_row(row, boxes.get(str(row["key"]), []), path=paths[str(row["key"])], targets=targets)
+            for row in rows_of(chosen)
         ]
+        return entries if agreeing_readers is None else [with_consensus(entry, at_least=agreeing_readers) for entry in entries]
 
     def _chosen(self, split: str | None, fold: int | None) -> "pd.Series[bool]":
         if fold is None:
@@ -124,89 +111,6 @@ class Catalogue:
                 self.locations["key"], self.locations["root"], self.locations["relative_path"], strict=True
             )
         }
-
-
-def _rows_of(films: pd.DataFrame) -> list[dict[str, object]]:
-    return [{str(name): value for name, value in row.items()} for row in films.to_dict("records")]
-
-
-def _entry_of_row(row: dict[str, object], boxes: pd.DataFrame, *, path: Path, targets: tuple[str, ...]) -> FilmEntry:
-    findings, read_for, readers = (_words(row[name]) for name in ("findings", "read_for", "readers"))
-    classes = [str(name) for name in boxes["class_name"]]
-    state = decide_label_state(box_classes=classes, findings=findings, read_for=read_for, targets=targets)
-    wanted = boxes[np.array([is_target(name, targets=targets) for name in classes], dtype=bool)]
-    said = any(may_be_target(name, targets=targets) for name in findings) or len(wanted) > 0
-    return FilmEntry(
-        key=str(row["key"]),
-        path=path,
-        patient_key=_text(row["patient_key"]),
-        annotations=_annotations_of(wanted, state=state),
-        size=(int(str(row["height"])), int(str(row["width"]))),
-        view_position=ViewPosition(str(row["view_position"])),
-        sex=_sex(row["sex"]),
-        age_years=_number(row["age_years"]),
-        spacing=_spacing(row),
-        split=_text(row["split"]),
-        fold=None if _number(row["fold"]) is None else int(_number(row["fold"]) or 0),
-        film_has_nodule=True if said else (False if state is LabelState.FREE else None),
-        pixel_hash=str(row["pixel_hash"]),
-        readers=readers,
-        findings=findings,
-    )
-
-
-def _annotations_of(boxes: pd.DataFrame, *, state: LabelState) -> NoduleAnnotations:
-    if not len(boxes):
-        return NoduleAnnotations(boxes=empty_boxes(), state=state)
-    return NoduleAnnotations(
-        boxes=np.ascontiguousarray(boxes[["x1", "y1", "x2", "y2"]].to_numpy(dtype=np.float32)),
-        class_names=tuple(str(name) for name in boxes["class_name"]),
-        readers=tuple(_text(reader) for reader in boxes["reader"]),
-        diameter_mm=tuple(_number(value) for value in boxes["diameter_mm"]),
-        subtlety=tuple(None if _number(value) is None else int(value) for value in boxes["subtlety"]),
-        state=state,
-    )
-
-
-def _spacing(row: dict[str, object]) -> PixelSpacing | None:
-    row_mm, column_mm = _number(row["spacing_row_mm"]), _number(row["spacing_column_mm"])
-    if row_mm is None or column_mm is None:
-        return None
-    return PixelSpacing(row_mm, column_mm, "calibrated" if row["spacing_plane"] == "calibrated" else "detector")
-
-
-def _words(value: object) -> tuple[str, ...]:
-    return tuple(str(word) for word in value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _sex(value: object) -> Sex | None:
-    return value if value == "F" or value == "M" or value == "O" else None
-
-
-def _number(value: object) -> float | None:
-    return None if value is None or value is pd.NA or not np.isfinite(float(str(value))) else float(str(value))
-
-
-def read_entry(entry: FilmEntry) -> Radiograph:
-    """The film of an entry, with the catalogue's spacing, view, sex and age where the file itself says nothing.
-
-    Raises FilmFailed or FilmRefused where it can no longer be read, and CatalogueError where the file has changed since.
-    """
-    radiograph = read_radiograph(entry.path)
-    if radiograph.sha256 and radiograph.id != entry.key:
-        raise CatalogueError(f"film {entry.key} has changed since it was catalogued; ingest its source again")
-    unknown_view = radiograph.view_position is ViewPosition.UNKNOWN
-    return replace(
-        radiograph,
-        spacing=radiograph.spacing or entry.spacing,
-        view_position=entry.view_position if unknown_view else radiograph.view_position,
-        sex=radiograph.sex or entry.sex,
-        age_years=radiograph.age_years if radiograph.age_years is not None else entry.age_years,
-    )
 
 
 def write_catalogue(
