@@ -34,7 +34,7 @@ def test_every_command_works_when_pasted(folder: Path) -> None:
             ["bash", "-c", command], cwd=folder, env=environment(), capture_output=True, text=True, check=False
         )
         assert result.returncode == 0, f"$ {command}\n{result.stdout}\n{result.stderr}"
-    for promised in ("results/index.html", "figures/metrics.json", "figures/index.html", "night/outcomes.jsonl"):
+    for promised in ("results/index.html", "figures/metrics.json", "figures/report.html", "night/outcomes.jsonl"):
         assert (folder / promised).is_file(), promised
     script = blocks_of("python")[0]
     result = subprocess.run(
