@@ -80,7 +80,7 @@ def test_saved_films_hold_the_nodules_where_the_annotations_say(run: tuple[SiteR
     table, coco = read_plain_csv(out / "annotations.csv"), read_coco(out / "annotations.json")
     assert not table.issues
     assert not coco.issues
-    assert sum(len(film.boxes) for film in table.films) == sum(len(film.boxes) for film in coco.films) == 4
+    assert sum(len(film.boxes) for film in table.films.values()) == sum(len(film.boxes) for film in coco.films.values()) == 4
     nodule = next(nodule for nodule in result.nodules if nodule.path == "a.png")
     plain = read_radiograph(films / "a.png").pixels
     drawn = read_radiograph(out / "films" / f"{nodule.film_id}.png").pixels
@@ -161,7 +161,7 @@ def test_films_that_the_gate_holds_back_are_listed_not_used(films: Path, predict
 def test_a_film_that_breaks_xraynet_costs_itself_alone(films: Path, predictor: Predictor, tmp_path: Path) -> None:
     class BrokenLungs(spots.OpenLungs):
         def judge(self, radiograph):  # type: ignore[no-untyped-def]
-            raise RuntimeError("a secret of the film")
+            raise RuntimeError(f"a secret of the film {radiograph}")
 
     made = spots.make_lungs()
     broken = BrokenLungs(
@@ -181,9 +181,9 @@ def test_an_empty_folder_is_an_error(predictor: Predictor, tmp_path: Path) -> No
 def test_command_line_reports_and_returns_3_where_a_film_failed(
     films: Path, predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Predictor, "from_checkpoint", lambda *args, **kwargs: predictor)
+    monkeypatch.setattr(Predictor, "from_checkpoint", lambda *_, **__: predictor)
     arguments = ["simulate", str(films), "--out", str(tmp_path / "out"), "--spacing-mm", "1,1", "--diameters-mm", "10,20"]
-    done = CliRunner().invoke(build_app(("simulate", "doctor")[:1] + ("predict",)), arguments)
+    done = CliRunner().invoke(build_app(("simulate", "predict")), arguments)
     assert done.exit_code == 3, done.output
     assert "3 ok, 0 refused, 1 failed" in done.output
     assert (tmp_path / "out" / REPORT_NAME).is_file()
@@ -244,7 +244,7 @@ def test_a_film_without_nodule_is_free_in_the_annotations(run: tuple[SiteRun, Pa
     bare = replace(result, nodules=(), films=(replace(result.films[0], num_nodules=0, spacing_mm=None),))
     (tmp_path / "a.csv").write_text(annotations_csv(bare))
     (tmp_path / "a.json").write_text(annotations_coco(bare))
-    film = read_plain_csv(tmp_path / "a.csv").films[0]
+    (film,) = read_plain_csv(tmp_path / "a.csv").films.values()
     assert film.boxes == ()
     assert len(read_coco(tmp_path / "a.json").films) == 1
     page = render_site_run(SiteRun(result=bare, missed=()))
