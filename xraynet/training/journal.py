@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, Protocol, TextIO, runtime_checkable
+from typing import Final, Protocol, TextIO, cast, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -25,13 +25,27 @@ def _finite(value: Value) -> Value:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+@runtime_checkable
+class Stream(Protocol):
+    """Anything that text can be written to."""
+
+    def write(self, text: str, /) -> int:
+        """Take up the text."""
+
+    def flush(self) -> None:
+        """Let others see it."""
+
+    def isatty(self) -> bool:
+        """Whether a person at a terminal reads it."""
+
+
 class Journal:
     """The run's diary: ``write`` one event with its figures; ``say`` something to whoever is watching.
 
     Numbers that are not finite become null: JSON has no word for them.
     """
 
-    def __init__(self, lines: TextIO, *, bar: "_Bar | None", board: _ScalarWriter | None, voice: TextIO) -> None:
+    def __init__(self, lines: Stream, *, bar: "_Bar | None", board: _ScalarWriter | None, voice: Stream) -> None:
         self._lines = lines
         self._bar = bar
         self._board = board
@@ -75,7 +89,7 @@ class _Bar:
 
 
 @contextmanager
-def open_journal(folder: Path, *, voice: TextIO | None = None, silent: bool = False) -> Iterator[Journal]:
+def open_journal(folder: Path, *, voice: Stream | None = None, silent: bool = False) -> Iterator[Journal]:
     """The journal of the run in ``folder``, appended to. ``silent``: a rank that only computes writes and says nothing.
 
     ``voice`` is where people read (standard error unless told).
@@ -93,9 +107,9 @@ def open_journal(folder: Path, *, voice: TextIO | None = None, silent: bool = Fa
 
 
 @contextmanager
-def _show_bar(voice: TextIO) -> Iterator[_Bar]:
+def _show_bar(voice: Stream) -> Iterator[_Bar]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=voice)) as progress:
+    with Progress(*columns, console=Console(file=cast(TextIO, voice))) as progress:
         yield _Bar(progress, progress.add_task("preparing", total=None))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 import torch
 
@@ -28,7 +28,7 @@ from xraynet.settings import write_config
 from xraynet.training.calibrate import calibrate
 from xraynet.training.distributed import Team, join_team
 from xraynet.training.ema import MovingAverage
-from xraynet.training.journal import Journal, open_journal
+from xraynet.training.journal import Journal, Stream, open_journal
 from xraynet.training.loop import Learner, fit
 from xraynet.training.origins import describe_versions, find_git_revision, fingerprint_run
 from xraynet.training.recipe import RunConfig, plan_steps
@@ -62,7 +62,7 @@ def train_detector(
     out: Path,
     lungs: LungFinder | None,
     options: RunOptions = RunOptions(),
-    voice: TextIO | None = None,
+    voice: Stream | None = None,
 ) -> Path:
     """Train a detector on a catalogue; returns the path of the best checkpoint, ``OUT/best.safetensors``.
 
