@@ -73,7 +73,7 @@ def _read_text_rows(text: str, path: Path) -> tuple[list[LabelRow], IssueLog]:
             continue
         name = parts[0].strip()
         if not _FILM_NAME.fullmatch(name):
-            raise LabelError(f"{path} line {line} begins with '{name[:40]}'; a JSRT film such as JPCLN001.IMG was expected")
+            raise LabelError(f"{path} line {line} does not begin with a JSRT film; a name such as JPCLN001.IMG was expected")
         columns = _NODULE_COLUMNS if name.upper().startswith("JPCLN") else _FREE_COLUMNS
         rows.append(LabelRow(Place(path.name, line), dict(zip(columns, parts, strict=False)), log))
     if not rows:

@@ -35,7 +35,7 @@ def read_node21(path: Path) -> LabelTable:
 def _film_of_row(row: LabelRow) -> FilmLabels:
     label = row.number("label")
     if label is None or label not in (0, 1):
-        row.log.add_unreadable(row.place, f"label is '{row.text('label')}'; 0 or 1 was expected; the film's state is unknown")
+        row.log.add_unreadable(row.place, "label is neither 0 nor 1; the film's state is unknown")
         return FilmLabels(film=row.text("img_name"), places=(row.place,), findings=DEFAULT_TARGETS, frame=NODE21_FRAME)
     boxes: tuple[BoxRow, ...] = ()
     if label == 1:

@@ -65,7 +65,9 @@ def _film_of_row(row: LabelRow) -> FilmLabels:
             ),
         )
     if state not in {"", "free", "unknown", "boxed"} or (state == "boxed" and not boxes) or (state == "free" and boxes):
-        row.log.add_unreadable(row.place, f"state is '{state}' {'with' if boxes else 'without'} a box; the film is unknown")
+        # The cell is not quoted: in a shifted row it may hold a name.
+        expected = "boxed, or empty" if boxes else "free, unknown, or empty"
+        row.log.add_unreadable(row.place, f"state is something else than {expected}; it counts as unknown")
         state = "unknown"
     frame = row.positive_pair("frame_height", "frame_width")
     return FilmLabels(
