@@ -20,6 +20,8 @@ from xraynet.simulation.shadow import add_nodule
 SIMULATOR_VERSION: Final = 1
 """Raised by every change after which a seed draws another film: figures on simulated nodules name it."""
 
+_STRONGEST_BOOSTED: Final = 0.55
+
 LUNG_SIDE_MM: Final = 272.0
 """The geometric mean side of the box around an adult's lung fields: the scale where a film has no spacing."""
 
@@ -132,7 +134,9 @@ def _make_visible(
     least = config.least_contrast * _deviation_about_plane(patch)
     if seen >= least or seen <= 0:
         return nodule
-    return replace(nodule, contrast=nodule.contrast * min(config.most_boost, least / seen))
+    # No soft tissue of a nodule's size is as dense as the whole mediastinum.
+    strongest = max(nodule.contrast, _STRONGEST_BOOSTED)
+    return replace(nodule, contrast=min(nodule.contrast * min(config.most_boost, least / seen), strongest))
 
 
 def _deviation_about_plane(patch: NDArray[np.float32]) -> float:

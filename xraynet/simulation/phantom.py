@@ -106,6 +106,7 @@ def _nodule_config(diameter_mm: float | None) -> SimulationConfig:
         largest_diameter_mm=diameter_mm or 30.0,
         diameter_log_spread=0.0 if diameter_mm else 0.3,
         density_log_spread=0.1,
+        soft_tissue_path_mm=30.0,
         kind_weights=(1.0, 0.0, 0.0, 0.0, 0.0),
     )
     nothing = DistractorConfig(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -202,8 +203,10 @@ def _vessels(canvas: Canvas, body: Body, rng: np.random.Generator) -> NDArray[np
 
 def _bones(canvas: Canvas, body: Body, rng: np.random.Generator) -> NDArray[np.float32]:
     posterior, anterior = rib_curves(body, rng)
-    bones = _tubes(canvas, posterior, width_mm=10.0, marrow=0.13, cortex=0.13)
-    bones += _tubes(canvas, anterior, width_mm=12.0, marrow=0.085, cortex=0.06)
+    # Rib heads lie before the spine and anterior ends run out into cartilage: neither ends in a bright round knob.
+    aside = np.abs(canvas.grid()[0])
+    bones = _tubes(canvas, posterior, width_mm=10.0, marrow=0.13, cortex=0.13) * np.clip((aside - 16) / 14, 0, 1)
+    bones += _tubes(canvas, anterior, width_mm=12.0, marrow=0.085, cortex=0.06) * np.clip((aside - 46) / 38, 0, 1)
     bones += _tubes(canvas, clavicle_curves(body, rng), width_mm=12.0, marrow=0.20, cortex=0.16)
     scapulae = scapula_outlines(body, rng)
     closed = [np.concatenate([outline, outline[:1]]) for outline in scapulae]
