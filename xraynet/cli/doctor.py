@@ -11,9 +11,10 @@ def doctor() -> None:
         ("DICOM transfer syntaxes", _codecs()),
         ("Checkpoints", _checkpoints()),
     ):
+        width = max(len(name) for name, _ in lines)
         typer.echo(title)
         for name, value in lines:
-            typer.echo(f"  {name:<44} {value}")
+            typer.echo(f"  {name:<{width}}  {value}")
 
 
 def _versions() -> list[tuple[str, str]]:

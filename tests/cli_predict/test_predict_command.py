@@ -1,0 +1,155 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import spots
+import torch
+from dicom_files import write_dicom
+from typer.testing import CliRunner, Result
+
+from xraynet.checkpoint import Checkpoint, CheckpointSettings, OperatingPoint, write_checkpoint
+from xraynet.cli.main import build_app
+from xraynet.detector.network import Detector, DetectorConfig
+from xraynet.inference.predictor import Predictor
+from xraynet.lungs.config import GateThresholds, LungsConfig
+from xraynet.lungs.network import LungsNetwork
+from xraynet.lungs.segmenter import LungSegmenter
+
+SEEDED = ("Seededson^Janetta", "SEEDID99", "19511213", "SEEDACC7", "20250203")
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("films")
+    identity = dict(zip(("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "StudyDate"), SEEDED, strict=True))
+    write_dicom(root / "a.dcm", spots.spot_film((90, 120)), ImagerPixelSpacing=[0.8, 0.8], BitsStored=12, **identity)
+    return root
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A small untrained detector and lungs whose gate lets everything pass, as options."""
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    config = DetectorConfig(channels=8, head_depth=0)
+    settings = CheckpointSettings(detector=config, operating_point=OperatingPoint(threshold=0.9), lungs_fingerprint="0" * 64)
+    write_checkpoint(folder / "tiny.safetensors", Checkpoint("tiny", settings, Detector(config).state_dict()))
+    lungs_config = LungsConfig(side_px=64, segmenter_widths=(2, 2), gate_widths=(2, 2))
+    thresholds = GateThresholds(frontal=1e-6, displaced=1 - 1e-6, inverted=1 - 1e-6, flat_range=1e-6)
+    lungs = LungSegmenter.of_network(LungsNetwork(lungs_config), config=lungs_config, thresholds=thresholds, provenance={})
+    lungs.write(folder / "lungs.safetensors")
+    return ["--checkpoint", str(folder / "tiny.safetensors"), "--lungs", str(folder / "lungs.safetensors")]
+
+
+def ask(*arguments: object) -> Result:
+    return CliRunner().invoke(build_app(("predict", "doctor")), [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def spot_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Predictor, "from_checkpoint", lambda *_, **__: spots.make_predictor())
+
+
+def test_a_folder_is_read_from_the_command_line_in_a_process_of_its_own(films: Path, models: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "xraynet", "predict", str(films), "--out", str(tmp_path), "--save-map", *models]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "https_proxy": "http://127.0.0.1:9"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "1 ok, 0 refused, 0 failed"
+    assert "warning: The checkpoint was made with lung fields 0000000000000000" in done.stderr
+    reading = json.loads(next(tmp_path.rglob("reading.json")).read_text())
+    assert reading["checkpoint"]["name"] == "tiny"
+    assert reading["source"]["path"] == "a.dcm"
+    for name in ("report.html", "overlay.png", "heatmap.png", "score_map.npz"):
+        assert len(list(tmp_path.rglob(name))) == 1
+    for part in ("Seededson", *SEEDED[1:]):
+        assert part not in done.stdout + done.stderr
+
+
+def test_findings_are_reported_and_the_worklist_is_named(spot_predictor: None, films: Path, tmp_path: Path) -> None:
+    done = ask("predict", films, "--out", tmp_path, "--identify")
+    assert done.exit_code == 0, done.output
+    assert f"worklist: {tmp_path / 'index.html'}" in done.output
+    assert done.output.splitlines()[-1] == "1 ok, 0 refused, 0 failed"
+    assert "Seededson" not in done.output
+    assert "nodule suspected" in (tmp_path / "index.html").read_text()
+    again = ask("predict", films, "--out", tmp_path, "--identify")
+    assert "1 of 1 files were done by an earlier run and were kept" in again.output
+    other = ask("predict", films, "--out", tmp_path, "--no-gate", "--outputs", "csv")
+    assert "another enforce_gate, identify, outputs than in the earlier run there" in other.output
+
+
+def test_failures_make_exit_code_three_and_refusals_do_not(spot_predictor: None, tmp_path: Path) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    (films / "words").write_text("no film")
+    done = ask("predict", films, "--out", tmp_path / "out", "--outputs", "csv")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "0 ok, 1 refused, 0 failed")
+    (films / "empty.dcm").write_bytes(b"")
+    done = ask("predict", films, "--out", tmp_path / "out", "--outputs", "csv")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (3, "0 ok, 1 refused, 1 failed")
+    assert "failed: empty.dcm: the file is empty (truncated)" in done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--outputs", "reprot"), "unknown output reprot"),
+        (("--spacing-mm", "0.2"), "two numbers ROW,COL"),
+        (("--spacing-mm", "0,1"), "between 0 and 100"),
+        (("--precision", "int4"), "float32 or bfloat16"),
+        (("--max-megapixels", "0"), "must be above 0"),
+    ],
+)
+def test_wrong_usage_is_exit_code_two(
+    spot_predictor: None, films: Path, tmp_path: Path, options: tuple[str, str], words: str
+) -> None:
+    done = ask("predict", films, "--out", tmp_path, *options)
+    assert done.exit_code == 2
+    assert words in " ".join(done.output.replace("│", " ").split())
+
+
+def test_nothing_to_read_is_wrong_usage(spot_predictor: None, tmp_path: Path) -> None:
+    done = ask("predict", tmp_path / "none", "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_device_is_wrong_usage(films: Path, models: list[str], tmp_path: Path) -> None:
+    assert ask("predict", films, "--out", tmp_path, "--device", "toaster", *models).exit_code == 2
+
+
+def test_a_missing_checkpoint_is_an_error_that_names_it(films: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "xraynet",
+        "predict",
+        str(films),
+        "--out",
+        str(tmp_path),
+        "--checkpoint",
+        "none.safetensors",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no checkpoint at none.safetensors" in done.stderr
+
+
+def test_doctor_tells_versions_devices_codecs_and_checkpoints() -> None:
+    done = ask("doctor")
+    assert done.exit_code == 0, done.output
+    for words in (
+        "xraynet",
+        torch.__version__.split("+")[0],
+        np.__version__,
+        "cpu",
+        "JPEG 2000",
+        "RLE Lossless",
+        "lungs and gate",
+    ):
+        assert words in done.output
