@@ -17,6 +17,12 @@ import pytest
 SHARED_FILMS = Path(os.environ.get("XRAYNET_SHARED_FILMS", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Salts and other settings of the person who runs the tests are neither read nor written."""
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+
+
 @pytest.fixture(autouse=True)
 def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any connection beyond this machine's own sockets fails the test that opened it."""
