@@ -1,9 +1,12 @@
+import os
 import pickle
+from pathlib import Path
 from threading import Thread
 
 import numpy as np
 import pytest
 
+from xraynet.samples import augment
 from xraynet.samples.augment import AugmentConfig, GreyAugmenter
 from xraynet.samples.tone import (
     ToneCurve,
@@ -153,3 +156,10 @@ def test_changes_happen_independently_of_each_other(film: np.ndarray) -> None:
     happened = [tuple(sorted(dict(augmenter.apply(film, seed=seed)[1].changes))) for seed in range(160)]
     assert len(set(happened)) == 8
     assert max(happened.count(one) for one in set(happened)) < 40
+
+
+def test_albumentations_is_imported_in_one_module_only_and_asks_no_internet() -> None:
+    package = Path(augment.__file__).parents[1]
+    importing = [path.name for path in package.rglob("*.py") if "import albumentations" in path.read_text(encoding="utf-8")]
+    assert importing == ["augment.py"]
+    assert os.environ["NO_ALBUMENTATIONS_UPDATE"] == "1"

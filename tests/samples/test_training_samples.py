@@ -1,4 +1,3 @@
-import os
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,7 @@ from xraynet.findings import LabelState
 from xraynet.ingest.catalogue import FilmEntry, read_entry
 from xraynet.preparation import PreparationConfig
 from xraynet.radiograph import Radiograph
-from xraynet.samples.augment import AugmentConfig
+from xraynet.samples.augment import AugmentConfig, GreyAugmenter
 from xraynet.samples.build import build_cache
 from xraynet.samples.cache import FilmCache
 from xraynet.samples.dataset import KindWeights, SamplesConfig, TrainingSample, TrainingSamples, without_augmentation
@@ -195,4 +194,12 @@ def test_real_films_make_samples(
         sample = samples.draw(ref)
         assert sample.pixels.shape == (448, 448)
         assert len(sample.boxes) >= 1
-    assert os.environ["NO_ALBUMENTATIONS_UPDATE"] == "1"
+
+
+def test_a_sample_can_be_replayed_from_its_record(film_cache: FilmCache, entries: list[FilmEntry]) -> None:
+    samples = TrainingSamples(film_cache, [entries[7]], config=CONFIG, seed=3)
+    sample = samples.draw(SampleRef(4, 0))
+    assert sample.record.grey is not None
+    placed = sample.record.placement.apply(film_cache.read(entries[7].key).pixels)
+    replayed, _ = GreyAugmenter(CONFIG.augment, headroom=film_cache.headroom).apply(placed, seed=sample.record.grey.seed)
+    np.testing.assert_array_equal(replayed, sample.pixels)
