@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import typer
 from rich.progress import track
@@ -17,6 +17,7 @@ from xraynet.radiograph import Radiograph
 from xraynet.reading_file import write_reading
 
 
+@runtime_checkable
 class FilmReader(Protocol):
     """What reads a film: the predictor of ``inference``, or anything that reads like it."""
 

@@ -88,7 +88,7 @@ def join_predictions(
         score_film(
             entry,
             NoduleDetections() if name is None else predictions.by_name[name],
-            analysed=name not in predictions.not_analysed,
+            analysed=not predictions.not_analysed & {name, entry.key},
             spacing_mm=spacing_mm,
         )
         for entry, name in zip(entries, names, strict=True)
