@@ -68,6 +68,28 @@ def test_films_and_masks_become_a_checkpoint(folders: tuple[Path, Path], preset:
     assert segmenter.provenance["films_outlined"] == "4"
 
 
+def test_a_catalogues_frontal_films_teach_the_gate(
+    folders: tuple[Path, Path], preset: Path, tmp_path: Path, chest_films: list[TrainingFilm]
+) -> None:
+    films, masks = folders
+    more, catalogue = tmp_path / "more", tmp_path / "catalogue"
+    more.mkdir()
+    for number, film in enumerate(chest_films[4:16]):
+        cv2.imwrite(str(more / f"{number}.png"), (np.clip(film.pixels, 0, 1) * 255).astype(np.uint8))
+    ingest = ["ingest", str(more), "--out", str(catalogue), "--salt-file", str(tmp_path / "salt"), "--workers", "0"]
+    made = CliRunner().invoke(build_app(("ingest",)), [*ingest, "--split", "0.5,0.5,0"])
+    assert made.exit_code == 0, made.output
+    asked = ["--films", str(films), "--masks", str(masks), "--preset", str(preset), "--out", str(tmp_path / "run")]
+    code, output, error = run(*asked, "--gate-catalogue", str(catalogue))
+    assert code == 0, (output, error)
+    provenance = LungSegmenter.from_file(tmp_path / "run/lungs.safetensors").provenance
+    learning, aside = int(provenance["films_frontal"]), int(provenance["films_frontal_aside"])
+    assert learning > 0
+    assert aside > 0
+    assert learning + aside == 12
+    assert len(provenance["gate_catalogues"]) == 64
+
+
 def test_a_mask_of_other_proportions_is_named(folders: tuple[Path, Path], preset: Path, tmp_path: Path) -> None:
     films, masks = folders
     cv2.imwrite(str(masks / "0.png"), np.zeros((10, 40), np.uint8))
