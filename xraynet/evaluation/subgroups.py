@@ -34,7 +34,10 @@ def tabulate_subgroups(table: MatchTable, *, threshold: float | None, config: Bo
         "Sensitivity at the operating point, and at the thresholds that admit 0.25, 1 and 2 false positives per film, "
         "taken from all films."
     )
-    film_words = "Each group is scored on its own: its rates are over its own films."
+    film_words = (
+        "Each group is scored on its own, and its rates are over its own films. Sensitivity at 0.25, 1 and 2 false positives "
+        "per film of the group."
+    )
     sizes = [_name_between(size, SIZE_EDGES_MM, "mm") for size in table.nodule_diameters_mm]
     grades = [SUBTLETY_WORDS.get(int(grade), UNKNOWN) for grade in table.nodule_subtlety]
     by_nodule = [
