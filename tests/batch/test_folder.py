@@ -1,13 +1,17 @@
 import csv
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import brittle_decoder
 import jsonschema
 import numpy as np
+import psutil
 import pytest
 import spots
 from brittle_decoder import crash_on_cue
@@ -304,6 +308,20 @@ def test_a_missing_file_fails_and_no_file_at_all_is_an_error(films: Path, tmp_pa
         predict_folder([tmp_path / "empty"], predictor=spots.make_predictor(), out=tmp_path / "out")
 
 
+def test_a_name_that_is_no_text_stops_nothing(run: Run, films: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    content = (films / "ward" / "spot.dcm").read_bytes()
+    for name in (b"\xff\xfe.dcm", b"=cmd\n.dcm", "höhe.dcm".encode()):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(content)
+    outcomes, _ = run(folder, tmp_path / "out")
+    assert [item.status for item in outcomes.values()] == ["ok"] * 3
+    with (tmp_path / "out" / "findings.csv").open(encoding="utf-8") as stream:
+        assert {line["path"] for line in csv.DictReader(stream)} == {"'=cmd\n.dcm", "höhe.dcm", "\ufffd\ufffd.dcm"}
+    _, kept = run(folder, tmp_path / "out")
+    assert all(kept)
+
+
 def test_results_beside_the_films_are_not_read_as_films(run: Run, films: Path, tmp_path: Path) -> None:
     (tmp_path / "spot.dcm").write_bytes((films / "ward" / "spot.dcm").read_bytes())
     for _ in range(2):
@@ -336,6 +354,31 @@ def test_a_codec_that_hangs_costs_one_film() -> None:
         tickets = [ask(worker, name) for name in ("a", "hang", "b")]
         taken = [worker.take(ticket) for ticket in tickets]
     assert [item.code for item in taken] == ["damaged", "time-limit", "damaged"]
+
+
+def test_a_run_that_is_killed_leaves_no_decoder_behind(tmp_path: Path) -> None:
+    code = (
+        "import sys; from brittle_decoder import crash_on_cue; from pathlib import Path\n"
+        "from xraynet.batch.decode import *\nfrom xraynet.ingest.limits import DecodeLimits\n"
+        "if __name__ == '__main__':\n"
+        "    worker = DecodeWorker(limit_s=60, decode=crash_on_cue)\n"
+        "    worker.take(worker.ask(DecodeRequest(Path('a'), DecodeLimits(), None)))\n"
+        "    print(next(iter(worker._pool._processes)), flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    script = tmp_path / "run.py"
+    script.write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(Path(brittle_decoder.__file__).parent)}
+    with subprocess.Popen([sys.executable, script], stdin=-1, stdout=-1, stderr=-1, env=environment) as running:
+        assert running.stdout is not None
+        decoder = int(running.stdout.readline())
+        running.kill()
+    for _ in range(200):
+        if not psutil.pid_exists(decoder) or psutil.Process(decoder).status() == psutil.STATUS_ZOMBIE:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the decoder outlived its run by 10 s")
 
 
 def test_the_decoder_never_loads_torch(

@@ -3,6 +3,7 @@ import html
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -64,10 +65,11 @@ def test_the_most_suspicious_film_comes_first_and_failures_last() -> None:
     assert order == ["high.dcm", "also-low.dcm", "low.dcm", "lateral.dcm", "photo.jpg", "failed.dcm"]
 
 
-def test_the_page_tells_findings_and_what_was_not_analysed() -> None:
+def test_the_page_tells_findings_and_what_was_not_analysed(tmp_path: Path) -> None:
+    (tmp_path / "small.jpg").write_bytes(b"jpeg")
     rows = sort_rows(
         [
-            row("high.dcm", 0.9, report="readings/0123/report.html", thumbnail=b"jpeg"),
+            row("high.dcm", 0.9, report="readings/0123/report.html", thumbnail=tmp_path / "small.jpg"),
             row("low.dcm", 0.1, paths=("low.dcm", "copy.dcm")),
             row("lateral.dcm", reading=WITHHELD, status="refused", code="gate.lateral"),
             row("cut.dcm", status="failed", code="truncated", reason="the file ends too soon"),

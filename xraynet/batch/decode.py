@@ -5,6 +5,9 @@ The process is spawned, never forked from one with torch's threads, and never im
 
 import logging
 import multiprocessing
+import os
+import signal
+import threading
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -46,12 +49,22 @@ def _prepare_worker() -> None:
     # Libraries complain about odd headers with the header's text, which may name a patient.
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
+    # An interruption is the run's to handle, and a run that is killed must not leave its decoder behind.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
     try:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     except (ImportError, ValueError, OSError):  # no such limit on this system
         return
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class DecodeWorker:

@@ -89,10 +89,10 @@ def read_identity(folder: Path) -> PatientIdentity | None:
     return PatientIdentity(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
-def read_thumbnail(folder: Path) -> bytes | None:
+def find_thumbnail(folder: Path) -> Path | None:
     """The worklist's picture of a reading; None where there is none."""
     path = folder / THUMBNAIL_NAME
-    return path.read_bytes() if path.is_file() else None
+    return path if path.is_file() else None
 
 
 def _pack_map(analysis: Analysis) -> bytes:

@@ -1,5 +1,6 @@
 """A run over files and folders: every file gets one outcome, one bad file never stops it, and it can be gone on with."""
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,8 +15,8 @@ from xraynet.batch.film_files import (
     READING_NAME,
     REPORT_NAME,
     ModelFacts,
+    find_thumbnail,
     read_identity,
-    read_thumbnail,
     render_film,
     write_film,
     write_tables,
@@ -218,7 +219,7 @@ class _FolderRun:
 
     def _name(self, file: FoundFile, sha256: str) -> str:
         """What a file is called in outcomes: its path under the input root, or, under ``hash_paths``, its content's id."""
-        name = file.relative if not self.options.hash_paths else sha256[:16] or "unreadable"
+        name = _printable(file.relative) if not self.options.hash_paths else sha256[:16] or "unreadable"
         self._shown[name] = self._shown.get(name, 0) + 1
         return name if self._shown[name] == 1 else f"{name}#{self._shown[name]}"
 
@@ -270,11 +271,16 @@ class _FolderRun:
             status=first.status,
             code=first.code,
             reason=first.reason,
-            reading=reading,
+            reading=replace(reading, detections=reading.reported),
             report=f"readings/{reading_id}/{REPORT_NAME}" if has_report else None,
-            thumbnail=read_thumbnail(folder),
+            thumbnail=find_thumbnail(folder),
             identity=read_identity(folder) if self.options.identify else None,
         )
+
+
+def _printable(name: str) -> str:
+    """A file's name as text that can be written: bytes that are no UTF-8 become replacement characters."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _fingerprint(path: Path) -> tuple[str, FilmError | None]:

@@ -112,7 +112,12 @@ class _Progress:
     def advance(self, outcome: "Outcome", kept: bool) -> None:
         self._num_done += 1
         if outcome.status != "ok" and not kept:
-            typer.echo(f"{outcome.status}: {outcome.path}: {outcome.reason} ({outcome.code})")
+            typer.echo(f"{outcome.status}: {_plain(outcome.path)}: {outcome.reason} ({outcome.code})")
         if self._num_done >= self._next_line or self._num_done == self._num_files:
             typer.echo(f"{self._num_done} of {self._num_files} films")
             self._next_line = max(self._num_done + 1, round(self._num_done * 1.5))
+
+
+def _plain(name: str) -> str:
+    """A file's name without characters that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)

@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from xraynet.findings import Outcome, OutcomeStatus, Reading
@@ -22,7 +23,8 @@ _IDENTITY_COLUMNS: Final = ("patient_name", "patient_id", "birth_date", "accessi
 class WorklistRow:
     """One film of the worklist. ``reading`` is None where the file never became a film; ``paths`` are all its files.
 
-    ``report`` is a relative link, None where no report was asked for; ``thumbnail`` a small JPEG.
+    ``report`` is a relative link, None where no report was asked for; ``thumbnail`` the file of a small JPEG, which is read
+    only when its page is made. Of ``reading`` only the reported detections are needed.
     """
 
     paths: tuple[str, ...]
@@ -31,7 +33,7 @@ class WorklistRow:
     reason: str = ""
     reading: Reading | None = None
     report: str | None = None
-    thumbnail: bytes | None = None
+    thumbnail: Path | None = None
     identity: PatientIdentity | None = None
 
     @property
@@ -52,7 +54,7 @@ class WorklistRow:
     @property
     def picture(self) -> str | None:
         """The thumbnail as the page carries it."""
-        return data_uri(self.thumbnail, "image/jpeg") if self.thumbnail is not None else None
+        return data_uri(self.thumbnail.read_bytes(), "image/jpeg") if self.thumbnail is not None else None
 
     @property
     def identity_lines(self) -> list[tuple[str, str]]:
