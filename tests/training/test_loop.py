@@ -6,59 +6,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import training_discs
+from training_discs import SHORT, Discs, build_learner, run_loop, same_weights, validation_of
 
 from xraynet.detector import decode_detections
 from xraynet.errors import NonFiniteLossError, TrainingError
 from xraynet.samples.batches import DetectionBatch
 from xraynet.training.journal import Journal
-from xraynet.training.loop import Clock, Learner, build_optimizer, fit
+from xraynet.training.loop import Clock, build_optimizer, fit
 from xraynet.training.recipe import TrainingConfig
-from xraynet.training.state import STATE_FILE, Progress
-from xraynet.training.validate import Validation
+from xraynet.training.state import STATE_FILE
 
-MakeLearner = Callable[..., Learner]
-Discs = Callable[..., object]
+SUPPORT = Path(training_discs.__file__).parent
 
 
-def validation_of(score: float) -> Validation:
-    return Validation(score=score, films=(), figures={"froc_score": score})
-
-
-def run(learner: Learner, source: object, folder: Path, journal: Journal, *, resume: bool = False) -> Progress:
-    return fit(
-        learner,
-        source,  # type: ignore[arg-type]
-        validate=lambda _, step: validation_of(float(step)),
-        keep_best=lambda *_: None,
-        folder=folder,
-        run_fingerprint="run",
-        journal=journal,
-        resume=resume,
-    )
-
-
-def same_weights(one: Learner, other: Learner) -> bool:
-    pairs = [(one.detector, other.detector), (one.average.model, other.average.model)]
-    return all(
-        torch.equal(left, right)
-        for first, second in pairs
-        for left, right in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
-    )
-
-
-def test_four_films_are_learnt_by_heart(
-    make_learner: MakeLearner, discs: Discs, recipe: TrainingConfig, tmp_path: Path, quiet_journal: Journal
-) -> None:
-    source = discs(num_steps=150, fixed=True)
-    learner = make_learner(replace(recipe, epochs=1), total_steps=150)
-    run(learner, source, tmp_path, quiet_journal)
-    batch: DetectionBatch = next(source.draw(0, first_step=0))  # type: ignore[attr-defined]
+def test_four_films_are_learnt_by_heart(tmp_path: Path, quiet_journal: Journal) -> None:
+    source = Discs(num_steps=150, fixed=True)
+    learner = build_learner(replace(SHORT, epochs=1), total_steps=150)
+    run_loop(learner, source, tmp_path, quiet_journal)
+    batch: DetectionBatch = next(source.draw(0, first_step=0))
     found = decode_detections(learner.average.model.eval()(batch.images))
     for (boxes, scores), annotated in zip(found, batch.boxes, strict=True):
         confident = boxes[scores > 0.3]
@@ -66,24 +37,20 @@ def test_four_films_are_learnt_by_heart(
         assert len(annotated) == 0 or (confident - annotated).abs().max() < 5
 
 
-def test_resumed_run_equals_an_uninterrupted_one(
-    make_learner: MakeLearner, discs: Discs, recipe: TrainingConfig, tmp_path: Path, quiet_journal: Journal
-) -> None:
-    whole = make_learner(recipe)
-    run(whole, discs(), tmp_path, quiet_journal)
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, quiet_journal: Journal) -> None:
+    whole = build_learner(SHORT)
+    run_loop(whole, Discs(), tmp_path, quiet_journal)
     part = tmp_path / "part"
     part.mkdir()
     # Time runs out during the second epoch; another sitting, with time enough, goes on from there.
-    run(make_learner(replace(recipe, max_minutes=1e-9)), discs(), part, quiet_journal)
-    resumed = make_learner(recipe)
-    progress = run(resumed, discs(), part, quiet_journal, resume=True)
+    run_loop(build_learner(replace(SHORT, max_minutes=1e-9)), Discs(), part, quiet_journal)
+    resumed = build_learner(SHORT)
+    progress = run_loop(resumed, Discs(), part, quiet_journal, resume=True)
     assert progress.step == 12
     assert same_weights(whole, resumed)
 
 
-def test_run_saved_in_the_middle_of_an_epoch_resumes_there(
-    make_learner: MakeLearner, discs: Discs, recipe: TrainingConfig, tmp_path: Path, quiet_journal: Journal
-) -> None:
+def test_run_saved_in_the_middle_of_an_epoch_resumes_there(tmp_path: Path, quiet_journal: Journal) -> None:
     class Killed(Exception):
         pass
 
@@ -91,20 +58,20 @@ def test_run_saved_in_the_middle_of_an_epoch_resumes_there(
         steps_per_epoch = 4
 
         def draw(self, epoch: int, *, first_step: int):  # type: ignore[no-untyped-def]
-            for step, batch in enumerate(discs().draw(epoch, first_step=first_step), start=first_step):  # type: ignore[attr-defined]
+            for step, batch in enumerate(Discs().draw(epoch, first_step=first_step), start=first_step):
                 if (epoch, step) == (1, 3):
                     raise Killed
                 yield batch
 
-    config = replace(recipe, state_every_steps=1)
-    whole = make_learner(config)
-    run(whole, discs(), tmp_path, quiet_journal)
+    config = replace(SHORT, state_every_steps=1)
+    whole = build_learner(config)
+    run_loop(whole, Discs(), tmp_path, quiet_journal)
     part = tmp_path / "part"
     part.mkdir()
     with pytest.raises(Killed):
-        run(make_learner(config), Breaking(), part, quiet_journal)
-    resumed = make_learner(config)
-    run(resumed, discs(), part, quiet_journal, resume=True)
+        run_loop(build_learner(config), Breaking(), part, quiet_journal)
+    resumed = build_learner(config)
+    run_loop(resumed, Discs(), part, quiet_journal, resume=True)
     assert same_weights(whole, resumed)
 
 
@@ -114,66 +81,59 @@ from pathlib import Path
 import torch
 sys.path.insert(0, {folder!r})
 torch.set_num_threads(1)
-from conftest import DiscSource, build_learner
-from test_loop import KILLED_RECIPE, run
+from training_discs import Discs, build_learner, run_loop
 from xraynet.training.journal import Journal
+from xraynet.training.recipe import TrainingConfig
 
+config = TrainingConfig(epochs=10, learning_rate=5e-3, warmup_steps=2, ema_decay=0.9, amp="bfloat16", state_every_steps=1)
 journal = Journal(io.StringIO(), bar=None, board=None, voice=io.StringIO())
-run(build_learner(KILLED_RECIPE, total_steps=40), DiscSource(), Path(sys.argv[1]), journal)
+run_loop(build_learner(config, total_steps=40), Discs(), Path(sys.argv[1]), journal)
 """
-KILLED_RECIPE = TrainingConfig(
-    epochs=10, learning_rate=5e-3, warmup_steps=2, ema_decay=0.9, amp="bfloat16", batch_size=4, state_every_steps=1
-)
+KILLED = TrainingConfig(epochs=10, learning_rate=5e-3, warmup_steps=2, ema_decay=0.9, amp="bfloat16", state_every_steps=1)
 
 
-def test_killed_process_goes_on_as_if_nothing_had_happened(
-    make_learner: MakeLearner, discs: Discs, tmp_path: Path, quiet_journal: Journal, one_thread: None
-) -> None:
+def test_killed_process_goes_on_as_if_nothing_had_happened(tmp_path: Path, quiet_journal: Journal, one_thread: None) -> None:
     part = tmp_path / "part"
     part.mkdir()
-    script = CHILD.format(folder=str(Path(__file__).parent))
+    script = CHILD.format(folder=str(SUPPORT))
     victim = subprocess.Popen([sys.executable, "-c", script, str(part)], env={**os.environ, "JAXTYPING_DISABLE": "1"})
     while not (part / STATE_FILE).exists() and victim.poll() is None:
         time.sleep(0.002)
     victim.send_signal(signal.SIGKILL)
     assert victim.wait() == -signal.SIGKILL
-    resumed = make_learner(KILLED_RECIPE, total_steps=40)
-    run(resumed, discs(), part, quiet_journal, resume=True)
-    whole = make_learner(KILLED_RECIPE, total_steps=40)
-    run(whole, discs(), tmp_path, quiet_journal)
+    resumed = build_learner(KILLED, total_steps=40)
+    run_loop(resumed, Discs(), part, quiet_journal, resume=True)
+    whole = build_learner(KILLED, total_steps=40)
+    run_loop(whole, Discs(), tmp_path, quiet_journal)
     assert same_weights(whole, resumed)
 
 
-def test_loss_that_is_not_finite_stops_before_the_optimizer_moves(
-    make_learner: MakeLearner, discs: Discs, recipe: TrainingConfig, tmp_path: Path, quiet_journal: Journal
-) -> None:
+def test_loss_that_is_not_finite_stops_before_the_optimizer_moves(tmp_path: Path, quiet_journal: Journal) -> None:
     class Poisoned:
         steps_per_epoch = 4
 
         def draw(self, epoch: int, *, first_step: int):  # type: ignore[no-untyped-def]
-            for step, batch in enumerate(discs().draw(epoch, first_step=first_step)):  # type: ignore[attr-defined]
+            for step, batch in enumerate(Discs().draw(epoch, first_step=first_step)):
                 if step == 2:
                     before.update({name: value.clone() for name, value in learner.detector.named_parameters()})
                     batch.images.fill_(float("nan"))
                 yield batch
 
     before: dict[str, torch.Tensor] = {}
-    learner = make_learner(recipe)
+    learner = build_learner(SHORT)
     with pytest.raises(NonFiniteLossError, match="step 2") as caught:
-        run(learner, Poisoned(), tmp_path, quiet_journal)
+        run_loop(learner, Poisoned(), tmp_path, quiet_journal)
     assert caught.value.step == 2
     assert all(torch.equal(before[name], value) for name, value in learner.detector.named_parameters())
 
 
-def test_run_stops_early_when_validation_does_not_improve(
-    make_learner: MakeLearner, discs: Discs, recipe: TrainingConfig, tmp_path: Path, quiet_journal: Journal
-) -> None:
+def test_run_stops_early_when_validation_does_not_improve(tmp_path: Path, quiet_journal: Journal) -> None:
     scores = iter([0.5, 0.4, 0.5, 0.9])
     kept: list[float] = []
-    learner = make_learner(replace(recipe, epochs=9, patience=2), total_steps=36)
+    learner = build_learner(replace(SHORT, epochs=9, patience=2), total_steps=36)
     progress = fit(
         learner,
-        discs(),  # type: ignore[arg-type]
+        Discs(),
         validate=lambda *_: validation_of(next(scores)),
         keep_best=lambda _, __, validation: kept.append(validation.score),
         folder=tmp_path,
@@ -184,21 +144,17 @@ def test_run_stops_early_when_validation_does_not_improve(
     assert kept == [0.5]
 
 
-def test_run_without_films_is_refused(
-    make_learner: MakeLearner, discs: Discs, recipe: TrainingConfig, tmp_path: Path, quiet_journal: Journal
-) -> None:
+def test_run_without_films_is_refused(tmp_path: Path, quiet_journal: Journal) -> None:
     with pytest.raises(TrainingError, match="no films"):
-        run(make_learner(recipe), discs(num_steps=0), tmp_path, quiet_journal)
+        run_loop(build_learner(SHORT), Discs(num_steps=0), tmp_path, quiet_journal)
 
 
-def test_state_of_another_run_is_refused(
-    make_learner: MakeLearner, discs: Discs, recipe: TrainingConfig, tmp_path: Path, quiet_journal: Journal
-) -> None:
-    run(make_learner(recipe), discs(), tmp_path, quiet_journal)
+def test_state_of_another_run_is_refused(tmp_path: Path, quiet_journal: Journal) -> None:
+    run_loop(build_learner(SHORT), Discs(), tmp_path, quiet_journal)
     with pytest.raises(TrainingError, match="another configuration"):
         fit(
-            make_learner(recipe),
-            discs(),  # type: ignore[arg-type]
+            build_learner(SHORT),
+            Discs(),
             validate=lambda *_: validation_of(0.0),
             keep_best=lambda *_: None,
             folder=tmp_path,
@@ -208,39 +164,37 @@ def test_state_of_another_run_is_refused(
         )
     (tmp_path / STATE_FILE).write_bytes(b"PK not a state")
     with pytest.raises(TrainingError, match="not the state"):
-        run(make_learner(recipe), discs(), tmp_path, quiet_journal, resume=True)
+        run_loop(build_learner(SHORT), Discs(), tmp_path, quiet_journal, resume=True)
     torch.save({"format": 99}, tmp_path / STATE_FILE)
     with pytest.raises(TrainingError, match="version 1"):
-        run(make_learner(recipe), discs(), tmp_path, quiet_journal, resume=True)
+        run_loop(build_learner(SHORT), Discs(), tmp_path, quiet_journal, resume=True)
 
 
 @pytest.mark.parametrize("amp", ["bfloat16", "float16"])
-def test_mixed_precision_learns_too(
-    make_learner: MakeLearner, discs: Discs, recipe: TrainingConfig, tmp_path: Path, amp: str
-) -> None:
+def test_mixed_precision_learns_too(tmp_path: Path, amp: str) -> None:
     lines = io.StringIO()
-    config = replace(recipe, amp=amp, epochs=1)  # type: ignore[arg-type]
+    config = replace(SHORT, amp=amp, epochs=1)  # type: ignore[arg-type]
     journal = Journal(lines, bar=None, board=None, voice=io.StringIO())
-    run(make_learner(config, total_steps=20), discs(num_steps=20, fixed=True), tmp_path, journal)
+    run_loop(build_learner(config, total_steps=20), Discs(num_steps=20, fixed=True), tmp_path, journal)
     losses = [json.loads(line)["loss"] for line in lines.getvalue().splitlines()]
     assert len(losses) == 2
     assert all(map(math.isfinite, losses))
     assert losses[1] < losses[0]
 
 
-def test_norms_and_biases_do_not_decay(make_learner: MakeLearner, recipe: TrainingConfig) -> None:
-    detector = make_learner(recipe).detector
-    decaying, steady = build_optimizer(detector, recipe).param_groups
+def test_norms_and_biases_do_not_decay() -> None:
+    detector = build_learner(SHORT).detector
+    decaying, steady = build_optimizer(detector, SHORT).param_groups
     assert {value.ndim for value in steady["params"]} == {1}
-    assert decaying["weight_decay"] == recipe.weight_decay
+    assert decaying["weight_decay"] == SHORT.weight_decay
     assert steady["weight_decay"] == 0
-    plain = build_optimizer(detector, replace(recipe, optimizer="adam"))
+    plain = build_optimizer(detector, replace(SHORT, optimizer="adam"))
     assert isinstance(plain, torch.optim.Adam)
     assert plain.param_groups[0]["weight_decay"] == 0
 
 
-def test_average_follows_slowly_and_training_leaves_a_copy_alone(make_learner: MakeLearner, recipe: TrainingConfig) -> None:
-    learner = make_learner(recipe)
+def test_average_follows_slowly_and_training_leaves_a_copy_alone() -> None:
+    learner = build_learner(SHORT)
     name = "head.score.bias"
     start = learner.average.weights()
     with torch.no_grad():
@@ -252,8 +206,8 @@ def test_average_follows_slowly_and_training_leaves_a_copy_alone(make_learner: M
     torch.testing.assert_close(moved[name], start[name] + 0.1)
 
 
-def test_clock_counts_all_sittings(make_learner: MakeLearner, recipe: TrainingConfig) -> None:
-    team = make_learner(recipe).team
+def test_clock_counts_all_sittings() -> None:
+    team = build_learner(SHORT).team
     assert not Clock(already_s=1e6, max_minutes=None, team=team).is_up()
     assert Clock(already_s=61.0, max_minutes=1.0, team=team).is_up()
     assert not Clock(already_s=0.0, max_minutes=1.0, team=team).is_up()

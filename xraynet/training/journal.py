@@ -25,6 +25,27 @@ def _finite(value: Value) -> Value:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+class Meter:
+    """Means of figures since they were last taken: one step's loss says more of its films than of the detector."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._num = 0
+
+    def add(self, *, loss: float, score_loss: float, box_loss: float, nodules_per_film: float, gradient_norm: float) -> None:
+        """Count one step."""
+        step = {"loss": loss, "score_loss": score_loss, "box_loss": box_loss, "nodules_per_film": nodules_per_film}
+        for name, value in {**step, "gradient_norm": gradient_norm}.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._num += 1
+
+    def take_means(self) -> dict[str, float]:
+        """The means, and begin anew."""
+        means = {name: total / self._num for name, total in self._sums.items()}
+        self._sums, self._num = {}, 0
+        return means
+
+
 @runtime_checkable
 class Stream(Protocol):
     """Anything that text can be written to."""

@@ -17,7 +17,7 @@ from xraynet.errors import NonFiniteLossError, TrainingError
 from xraynet.samples.batches import DetectionBatch
 from xraynet.training.distributed import Team
 from xraynet.training.ema import MovingAverage
-from xraynet.training.journal import Journal
+from xraynet.training.journal import Journal, Meter
 from xraynet.training.recipe import TrainingConfig
 from xraynet.training.schedule import learning_rate_at
 from xraynet.training.state import STATE_FILE, Progress, RunState, read_state, write_state
@@ -124,10 +124,10 @@ def fit(
 
 
 def is_finished(progress: Progress, learner: Learner, clock: "Clock") -> bool:
-    """True when all planned steps are done, the time is up, or validation has not improved for long enough."""
+    """True when all planned steps are done, the time is up (after one step at least), or validation improves no more."""
     patience = learner.config.patience
     is_stale = patience is not None and progress.stale_validations >= patience
-    return progress.step >= learner.total_steps or is_stale or clock.is_up()
+    return progress.step >= learner.total_steps or is_stale or (progress.step > 0 and clock.is_up())
 
 
 def train_one_epoch(
@@ -136,6 +136,7 @@ def train_one_epoch(
     """One pass over the films (what is left of it, after a resume); returns the progress at its end."""
     config, team, detector = learner.config, learner.team, learner.detector
     detector.train()
+    meter = Meter()
     batches = source.draw(progress.epoch, first_step=progress.step_in_epoch)
     for batch, num_films in keep_together(batches, team):
         step = progress.step
@@ -144,14 +145,15 @@ def train_one_epoch(
             group["lr"] = rate
         learner.optimizer.zero_grad(set_to_none=True)
 
-        sums = torch.zeros(3, device=team.device)
+        sums = torch.zeros(4, device=team.device)
         if batch is not None:
             films = batch.images.to(team.device, memory_format=torch.channels_last, non_blocking=True)
             with learner.autocast():
                 output = detector(films)
             losses = compute_losses(output, batch.boxes, batch.ignore, config=config.loss)
-            sums = torch.stack([losses.total.detach(), losses.score.detach(), losses.box.detach()])
-        loss, score_loss, box_loss = (team.sum(sums) / num_films).tolist()
+            num_nodules = losses.total.new_tensor(sum(map(len, batch.boxes)))
+            sums = torch.stack([losses.total.detach(), losses.score.detach(), losses.box.detach(), num_nodules])
+        loss, score_loss, box_loss, nodules = (team.sum(sums) / num_films).tolist()
         if not math.isfinite(loss):
             raise NonFiniteLossError(step=step, loss=loss)
         if batch is not None:
@@ -168,10 +170,10 @@ def train_one_epoch(
         learner.average.update(detector, step=step)
 
         progress = replace(progress, step=step + 1, step_in_epoch=progress.step_in_epoch + 1)
+        meter.add(loss=loss, score_loss=score_loss, box_loss=box_loss, nodules_per_film=nodules, gradient_norm=float(norm))
         if progress.step % _LOG_EVERY == 0 or progress.step == learner.total_steps:
-            figures = {"loss": loss, "score_loss": score_loss, "box_loss": box_loss, "gradient_norm": float(norm)}
             pace = {"learning_rate": rate, "epoch": progress.epoch, "elapsed_s": round(clock.elapsed_s(), 1)}
-            journal.write("train", step=progress.step, figures={**figures, **pace})
+            journal.write("train", step=progress.step, figures={**meter.take_means(), **pace})
         journal.advance(
             step=progress.step, text=f"epoch {progress.epoch} loss {loss:.3f}", plain=progress.step % (5 * _LOG_EVERY) == 0
         )
