@@ -17,6 +17,8 @@ from xraynet.lungs.training import Report, fit, stack_thumbnails
 from xraynet.lungs.views import FilmView, Thumbnail, TrainingFilm, apply_view, draw_view
 
 FRONTAL, LATERAL, OTHER = 0, 1, 2
+# Epochs are compared at even odds: the gate's thresholds are settled after training.
+EVEN_ODDS = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +75,7 @@ def train_gate(
     network: GateNetwork, learning: GateFilms, aside: GateFilms, config: LungsTrainingConfig, *, report: Report
 ) -> float:
     """Fit the gate; it ends with the weights of its best epoch on the films kept aside. Returns the share judged rightly."""
-    side_px, thresholds = config.network.side_px, config.thresholds
+    side_px = config.network.side_px
     judged = _show_every_way(aside, side_px=side_px)
 
     def draw_batches(epoch: int) -> Iterator[GateBatch]:
@@ -91,9 +93,9 @@ def train_gate(
         with torch.no_grad():
             for batch in judged:
                 logits = network(batch.films)
-                passed = torch.softmax(logits.kind, 1)[:, FRONTAL] >= thresholds.frontal
-                passed &= torch.softmax(logits.quarter_turns, 1)[:, 0] > 1 - thresholds.displaced
-                passed &= torch.sigmoid(logits.inverted) < thresholds.inverted
+                passed = torch.softmax(logits.kind, 1)[:, FRONTAL] >= EVEN_ODDS
+                passed &= torch.softmax(logits.quarter_turns, 1)[:, 0] > EVEN_ODDS
+                passed &= torch.sigmoid(logits.inverted) < EVEN_ODDS
                 upright = (batch.kind == FRONTAL) & (batch.quarter_turns == 0) & (batch.inverted == 0)
                 right.append((passed == upright).double())
         # Rotations and inversions outnumber films as they are: weigh passing and refusing alike.
