@@ -19,14 +19,15 @@ from dicom_files import write_dicom
 from PIL import Image
 from pydicom.uid import JPEGLosslessSV1
 
-from xraynet.batch.decode import DecodeRequest, DecodeWorker
+from xraynet.batch.decode import DecodeRequest, DecodeWorker, decode_film
 from xraynet.batch.folder import facts_of_checkpoint, predict_folder
 from xraynet.batch.journal import hold_folder
 from xraynet.batch.options import FolderOptions
 from xraynet.checkpoint import OperatingPoint
-from xraynet.errors import XraynetError
+from xraynet.errors import FilmFailed, XraynetError
 from xraynet.findings import Outcome
 from xraynet.ingest.limits import DecodeLimits
+from xraynet.ingest.read import sha256_of_film
 from xraynet.radiograph import Radiograph
 from xraynet.reading_file import read_reading, read_schema
 
@@ -354,6 +355,60 @@ def test_a_codec_that_hangs_costs_one_film() -> None:
         tickets = [ask(worker, name) for name in ("a", "hang", "b")]
         taken = [worker.take(ticket) for ticket in tickets]
     assert [item.code for item in taken] == ["damaged", "time-limit", "damaged"]
+
+
+def test_a_film_asked_for_after_a_crash_is_still_read() -> None:
+    with DecodeWorker(limit_s=60, decode=crash_on_cue) as worker:
+        crashed = ask(worker, "crash")
+        while not worker._pool._broken:
+            time.sleep(0.05)
+        later = ask(worker, "a")
+        assert worker.take(crashed).code == "internal-error"
+        assert worker.take(later).reason == "a"
+
+
+def test_decoding_answers_with_the_film_or_the_reason(films: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def request(name: str) -> DecodeRequest:
+        return DecodeRequest(path=films / name, limits=DecodeLimits(), spacing_mm=None)
+
+    film = decode_film(request("ward/spot.dcm"))
+    assert isinstance(film, Radiograph)
+    assert film.size == (400, 320)
+    assert decode_film(request("cut.dcm")).code == "truncated"
+    monkeypatch.setattr("xraynet.batch.decode.read_radiograph", lambda *_, **__: 1 / 0)
+    assert decode_film(request("cut.dcm")).reason == "reading broke with ZeroDivisionError"
+
+
+def test_a_file_that_cannot_be_opened_fails_alone(
+    run: Run, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def guarded(path: Path) -> str:
+        if path.name == "plain.png":
+            raise PermissionError(path)
+        if path.name == "lossless.dcm":
+            raise FilmFailed("damaged", code="damaged")
+        return sha256_of_film(path)
+
+    monkeypatch.setattr("xraynet.batch.folder.sha256_of_film", guarded)
+    outcomes, _ = run(films, tmp_path, outputs=frozenset({"csv"}))
+    assert (outcomes["plain.png"].code, outcomes["plain.png"].id) == ("not-found", "")
+    assert outcomes["plain.png"].reason == "the file cannot be opened (PermissionError)"
+    assert outcomes["lossless.dcm"].code == "damaged"
+    assert outcomes["twin.dcm"].status == "ok"
+
+
+def test_a_reading_that_was_changed_by_hand_is_told_in_the_worklist(run: Run, films: Path, tmp_path: Path) -> None:
+    run(films / "ward", tmp_path, outputs=frozenset({"index"}))
+    next(tmp_path.rglob("reading.json")).write_text("{}")
+    run(films / "ward", tmp_path, outputs=frozenset({"index"}))
+    assert "reading.json was removed or changed" in (tmp_path / "index.html").read_text()
+
+
+def test_a_worklist_that_shrinks_leaves_no_page_behind(run: Run, films: Path, tmp_path: Path) -> None:
+    run(films / "ward", tmp_path, outputs=frozenset({"index"}))
+    (tmp_path / "index-2.html").write_text("of an earlier, longer worklist")
+    run(films / "ward", tmp_path, outputs=frozenset({"index"}))
+    assert not (tmp_path / "index-2.html").exists()
 
 
 def test_a_run_that_is_killed_leaves_no_decoder_behind(tmp_path: Path) -> None:

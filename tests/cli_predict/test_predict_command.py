@@ -153,3 +153,21 @@ def test_doctor_tells_versions_devices_codecs_and_checkpoints() -> None:
         "lungs and gate",
     ):
         assert words in done.output
+
+
+def test_doctor_names_the_shipped_checkpoint_and_lungs_that_do_not_belong(
+    models: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xraynet.checkpoint.find_shipped_checkpoint", lambda: Path(models[1]))
+    monkeypatch.setattr("xraynet.lungs.segmenter.find_shipped_lungs", lambda: Path(models[3]))
+    done = ask("doctor")
+    assert "detector 'tiny'" in done.output
+    assert "made with others" in done.output
+
+
+def test_doctor_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("xraynet.checkpoint.find_shipped_checkpoint", "xraynet.lungs.segmenter.find_shipped_lungs"):
+        monkeypatch.setattr(name, lambda: tmp_path / "none.safetensors")
+    done = ask("doctor")
+    assert done.exit_code == 0
+    assert done.output.count("not usable") == 2

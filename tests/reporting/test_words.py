@@ -69,7 +69,7 @@ def test_an_unmeasured_operating_point_says_so() -> None:
 
 
 def test_reasons_of_the_gate_are_sentences() -> None:
-    assert describe_gate(("rotated-180", "inverted")) == "it is upside down; its grey values are inverted"
+    assert describe_gate(("rotated-180", "inverted")) == "it looks upside down; its grey values look inverted"
     assert describe_gate(("new-code",)) == "new-code"
 
 
@@ -78,4 +78,4 @@ def test_a_reading_is_summed_up() -> None:
     below = replace(READING, detections=(replace(SPOT, reported=False),))
     assert summarise(below, FACTS) == describe_absence(FACTS)
     refused = replace(READING, film_score=None, detections=(), status="refused", gate=GateVerdict(False, ("blank",)))
-    assert summarise(refused, FACTS) == "Not analysed: it is blank."
+    assert summarise(refused, FACTS) == "Not analysed: it shows nothing."

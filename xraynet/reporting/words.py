@@ -15,13 +15,13 @@ _LARGEST_NODULE_MM: Final = 30.0  # Fleischner Society glossary (Radiology 2008;
 _PLANES: Final[dict[SpacingPlane, str]] = {"detector": "at the detector", "calibrated": "(calibrated)"}
 
 _GATE_WORDS: Final = {
-    "not-a-chest": "it does not look like a chest radiograph",
-    "lateral": "it is a lateral or another view that is not frontal",
-    "rotated-90": "it is turned clockwise by 90 degrees",
-    "rotated-180": "it is upside down",
-    "rotated-270": "it is turned clockwise by 270 degrees",
-    "inverted": "its grey values are inverted",
-    "blank": "it is blank",
+    "not-a-chest": "it does not look like a frontal chest radiograph",
+    "lateral": "it is a lateral or oblique view, by its header or its looks",
+    "rotated-90": "it looks turned clockwise by 90 degrees",
+    "rotated-180": "it looks upside down",
+    "rotated-270": "it looks turned clockwise by 270 degrees",
+    "inverted": "its grey values look inverted",
+    "blank": "it shows nothing",
 }
 
 
@@ -103,7 +103,7 @@ def describe_sensitivity(facts: OperatingFacts) -> str:
 
 
 def describe_gate(reasons: tuple[str, ...]) -> str:
-    """Why a film was not let through: ``it is upside down; its grey values are inverted``."""
+    """Why a film was not let through: ``it looks upside down; its grey values look inverted``."""
     return "; ".join(_GATE_WORDS.get(reason, reason) for reason in reasons)
 
 
