@@ -72,6 +72,8 @@ def test_cuda_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) ->
     assert choose_device("auto") == torch.device("cpu")
     with pytest.raises(ValueError, match="no CUDA device"):
         choose_device("cuda:1")
+    with pytest.raises(ValueError, match="'tpu'"):
+        choose_device("tpu")
 
 
 def test_cuda_takes_the_local_rank(monkeypatch: pytest.MonkeyPatch) -> None:

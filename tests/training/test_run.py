@@ -156,3 +156,10 @@ def test_run_that_is_out_of_time_still_leaves_a_checkpoint(
     hasty = replace(tiny_run, training=replace(tiny_run.training, max_minutes=1e-9))
     train(phantom_catalogue, hasty, tmp_path / "run", film_cache_folder)
     assert read_checkpoint(tmp_path / "run" / "best.safetensors").provenance.step == 1
+
+
+def test_command_refuses_a_device_that_is_none(phantom_catalogue: Catalogue, tmp_path: Path) -> None:
+    arguments = ["train", "--catalogue", str(phantom_catalogue.path), "--out", str(tmp_path / "run"), "--device", "tpu"]
+    result = CliRunner().invoke(build_app(("train", "catalogue")), arguments)
+    assert result.exit_code == 2
+    assert "tpu" in result.output

@@ -35,8 +35,13 @@ def train(
     from xraynet.config import read_run_config
     from xraynet.ingest.catalogue import read_catalogue
     from xraynet.lungs.segmenter import LungSegmenter, shipped_lungs
+    from xraynet.training.distributed import choose_device
     from xraynet.training.run import RunOptions, train_detector
 
+    try:
+        choose_device(device)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     run_config = read_run_config(config)
     training = run_config.training
     training = replace(

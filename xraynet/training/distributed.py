@@ -5,6 +5,7 @@ shard has run out of films adds zeros, and the arithmetic stays in plain sight.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,9 +105,14 @@ def join_team(device: str = "auto") -> Iterator[Team]:
 
 
 def choose_device(device: str, *, local_rank: int = 0) -> torch.device:
-    """The device that ``device`` (auto, cpu, cuda, cuda:N) means to the process of this local rank."""
+    """The device that ``device`` (auto, cpu, cuda, cuda:N) means to the process of this local rank.
+
+    Raises ValueError for any other word, and for a CUDA device on a machine that has none.
+    """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise ValueError(f"device is {device!r}; auto, cpu, cuda or cuda:N was expected")
     chosen = torch.device(device)
     if chosen.type == "cuda":
         if not torch.cuda.is_available():
