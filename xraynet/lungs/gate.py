@@ -17,15 +17,6 @@ from xraynet.radiograph import Radiograph, ViewPosition
 GateReason = Literal["not-a-chest", "lateral", "rotated-90", "rotated-180", "rotated-270", "inverted", "blank"]
 """Why a film does not pass. ``rotated-90`` is shown turned clockwise by 90 degrees from head up."""
 
-REASON_TEXTS: Final[dict[str, str]] = {
-    "not-a-chest": "does not look like a frontal chest radiograph",
-    "lateral": "is a lateral or oblique view, not a frontal one",
-    "rotated-90": "is turned clockwise by 90 degrees",
-    "rotated-180": "is upside down",
-    "rotated-270": "is turned clockwise by 270 degrees",
-    "inverted": "has inverted grey values: air is bright",
-    "blank": "shows nothing",
-}
 _ROTATIONS: Final[tuple[GateReason, ...]] = ("rotated-90", "rotated-180", "rotated-270")
 
 
