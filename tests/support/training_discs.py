@@ -11,7 +11,8 @@ from xraynet.detector import Detector, DetectorConfig
 from xraynet.samples.batches import DetectionBatch
 from xraynet.training.distributed import Team
 from xraynet.training.journal import Journal
-from xraynet.training.loop import BatchSource, Learner, fit
+from xraynet.training.learner import Learner
+from xraynet.training.loop import BatchSource, fit
 from xraynet.training.recipe import TrainingConfig
 from xraynet.training.state import Progress
 from xraynet.training.validate import Validation

@@ -18,7 +18,8 @@ from xraynet.detector import decode_detections
 from xraynet.errors import NonFiniteLossError, TrainingError
 from xraynet.samples.batches import DetectionBatch
 from xraynet.training.journal import Journal
-from xraynet.training.loop import Clock, build_optimizer, fit
+from xraynet.training.learner import build_optimizer
+from xraynet.training.loop import Clock, fit
 from xraynet.training.recipe import TrainingConfig
 from xraynet.training.state import STATE_FILE
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import torch
 
-from xraynet.checkpoint import Checkpoint, CheckpointSettings, Provenance, read_checkpoint, write_checkpoint
+from xraynet.checkpoint import Checkpoint, read_checkpoint
 from xraynet.detector.backbone import load_backbone_weights
 from xraynet.detector.network import Detector
 from xraynet.errors import CheckpointError, TrainingError
@@ -25,11 +25,11 @@ from xraynet.samples.dataset import TrainingSamples
 from xraynet.samples.validation import ValidationFilms
 from xraynet.samples.workers import SampleWorkers
 from xraynet.settings import write_config
-from xraynet.training.calibrate import calibrate
 from xraynet.training.distributed import Team, join_team
-from xraynet.training.ema import MovingAverage
 from xraynet.training.journal import Journal, Stream, open_journal
-from xraynet.training.loop import Learner, fit
+from xraynet.training.keeper import BestKeeper
+from xraynet.training.learner import Learner
+from xraynet.training.loop import fit
 from xraynet.training.origins import describe_versions, find_git_revision, fingerprint_run
 from xraynet.training.recipe import RunConfig, plan_steps
 from xraynet.training.state import STATE_FILE
@@ -162,55 +162,6 @@ class Validator:
         shown = ", ".join(f"{name} {value:.3f}" for name, value in validation.figures.items() if value is not None)
         self.journal.say(f"step {step}: validation: {shown}")
         return validation
-
-
-@dataclass(frozen=True, eq=False)
-class BestKeeper:
-    """Writes the best weights so far as a whole checkpoint, calibrated on the validation that chose them."""
-
-    config: RunConfig
-    catalogue: Catalogue
-    lungs_fingerprint: str | None
-    preset: str
-    path: Path
-
-    def keep(self, average: MovingAverage, step: int, validation: Validation) -> None:
-        """Write these weights now: what training does later cannot change them."""
-        provenance = Provenance(
-            preset=self.preset,
-            step=step,
-            seed=self.config.training.seed,
-            catalogue_fingerprint=self.catalogue.fingerprint,
-            git_revision=find_git_revision(),
-            film_sources=self.config.card.film_sources,
-            terms=self.config.card.terms,
-            versions=describe_versions(),
-        )
-        checkpoint = Checkpoint(
-            name=self.config.card.name, settings=CheckpointSettings(), weights=average.weights(), provenance=provenance
-        )
-        self.write(checkpoint, validation)
-
-    def write(self, checkpoint: Checkpoint, validation: Validation) -> Checkpoint:
-        """Write a checkpoint with calibration and operating point from ``validation``."""
-        simulated = sum(film.attributes.get("simulated") == "yes" for film in validation.films)
-        calibrated = calibrate(
-            validation.films,
-            rule=parse_rule(self.config.rule),
-            target=self.config.target,
-            calibrated_on=f"validation films of catalogue {self.catalogue.fingerprint[:16]}, {simulated} of them simulated",
-        )
-        settings = CheckpointSettings(
-            detector=self.config.detector,
-            preparation=self.config.preparation,
-            decoding=self.config.decoding,
-            target_classes=self.catalogue.facts.target_classes,
-            calibration=calibrated.calibration,
-            operating_point=calibrated.operating_point,
-            lungs_fingerprint=self.lungs_fingerprint,
-        )
-        calibrated_checkpoint = checkpoint.with_settings(settings)
-        return write_checkpoint(self.path, calibrated_checkpoint, half=self.config.storage == "float16")
 
 
 def _settle(keeper: BestKeeper, films: ValidationFilms, *, team: Team, journal: Journal) -> None:
