@@ -83,6 +83,18 @@ def test_clearing_removes_only_what_a_run_wrote(tmp_path: Path) -> None:
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
 
 
+def test_halves_of_files_from_a_killed_run_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    reading = tmp_path / "readings" / ("0" * 16)
+    reading.mkdir(parents=True)
+    torn = [reading / ".identity.json.ab12cd34.part", tmp_path / ".outcomes.jsonl.x.part", tmp_path / ".index-2.html.x.part"]
+    kept = [reading / "reading.json", tmp_path / ".download.x.part", tmp_path / "readings" / ".mine.x.part"]
+    for path in (*torn, *kept):
+        path.write_text("x")
+    Journal(tmp_path, KEY)
+    assert not any(path.exists() for path in torn)
+    assert all(path.exists() for path in kept)
+
+
 def test_outputs_and_spacing_are_read_from_the_command_line() -> None:
     assert parse_outputs("report,csv") == {"report", "csv"}
     assert parse_spacing("0.2,0.3") == (0.2, 0.3)

@@ -19,6 +19,7 @@ OUTCOMES_NAME: Final = "outcomes.jsonl"
 RUN_NAME: Final = "run.json"
 _FIELDS: Final = frozenset(item.name for item in fields(Outcome))
 _STATUSES: Final = ("ok", "refused", "failed")
+_TABLES: Final = ("index.html", "index-*.html", "findings.csv", "films.csv", "failures.csv")
 
 
 class Journal:
@@ -31,6 +32,7 @@ class Journal:
         self.restarted: tuple[str, ...] = ()
         earlier = _read_tables(folder / RUN_NAME)
         now = {**key.to_tables(), "digest": key.digest}
+        remove_torn_files(folder)
         if earlier is not None and earlier.get("digest") != key.digest:
             self.restarted = tuple(name for name in differing_parts(earlier, now) if name != "digest")
             clear_results(folder)
@@ -105,14 +107,29 @@ def _read_tables(path: Path) -> dict[str, object] | None:
 
 def clear_results(folder: Path) -> None:
     """Remove what an earlier run wrote into ``folder``, and nothing else."""
+    for reading in _reading_folders(folder):
+        shutil.rmtree(reading)
+    for pattern in (*_TABLES, OUTCOMES_NAME):
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
+def remove_torn_files(folder: Path) -> None:
+    """Remove the halves of files at which a run in ``folder`` was killed: they may hold an identity, and nobody reads them."""
+    for pattern in (*_TABLES, OUTCOMES_NAME, RUN_NAME):
+        for path in folder.glob(f".{pattern}.*.part"):
+            path.unlink()
+    for reading in _reading_folders(folder):
+        for path in reading.glob(".*.part"):
+            path.unlink()
+
+
+def _reading_folders(folder: Path) -> Iterator[Path]:
     readings = folder / "readings"
     if readings.is_dir():
         for reading in readings.iterdir():
             if len(reading.name) == 16 and set(reading.name) <= set("0123456789abcdef") and not reading.is_symlink():
-                shutil.rmtree(reading)
-    for pattern in ("index.html", "index-*.html", "findings.csv", "films.csv", "failures.csv", OUTCOMES_NAME):
-        for path in folder.glob(pattern):
-            path.unlink()
+                yield reading
 
 
 @contextmanager
