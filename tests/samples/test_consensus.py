@@ -7,8 +7,8 @@ import pytest
 
 from xraynet.findings import LabelState, NoduleAnnotations
 from xraynet.ingest.catalogue import FilmEntry
+from xraynet.ingest.consensus import Consensus, ConsensusConfig, find_consensus
 from xraynet.samples.cache import FilmCache
-from xraynet.samples.consensus import Consensus, ConsensusConfig, find_consensus
 from xraynet.samples.dataset import SamplesConfig, TrainingSamples, without_augmentation
 from xraynet.samples.order import SampleRef
 from xraynet.samples.validation import ValidationConfig, ValidationFilms
@@ -73,12 +73,12 @@ def test_a_film_without_boxes_stays_what_it_is(state: LabelState) -> None:
     assert found.disputed.shape == (0, 4)
 
 
-def test_diameters_are_averaged_and_subtlety_is_one_readers_own() -> None:
+def test_diameters_are_averaged_and_the_middle_subtlety_is_kept() -> None:
     boxes = marked(("R1", [0, 0, 10, 10]), ("R2", [0, 0, 10, 10]), ("R3", [50, 50, 60, 60]))
     boxes = replace(boxes, diameter_mm=(10.0, 14.0, None), subtlety=(3, 4, 5))
     found = agree(boxes, ConsensusConfig())
     assert found.agreed.diameter_mm == (12.0, None)
-    assert found.agreed.subtlety == (None, 5)
+    assert found.agreed.subtlety == (4, 5)
 
 
 def test_disputed_boxes_are_ignored_in_training_and_left_out_of_validation(

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from xraynet.evaluation.intervals import Estimate
 from xraynet.evaluation.results import CurvePoints, EvaluationResult, RateSensitivity, SubgroupTable
 
+LegendPlace = Literal["lower right", "upper right"]
 INK: Final = "#1b2a38"
 CURVE: Final = "#0b5c8a"
 INTERVAL: Final = "#8fbcd8"
@@ -135,7 +136,7 @@ def _label(axes: Axes, x: str, y: str) -> None:
 
 
 def _render(
-    draw: Callable[[Axes], None], *, size: tuple[float, float] = (5.6, 4.2), legend: str | None = "lower right"
+    draw: Callable[[Axes], None], *, size: tuple[float, float] = (5.6, 4.2), legend: LegendPlace | None = "lower right"
 ) -> bytes:
     # A Figure of its own, not pyplot: nothing global is touched, no display is looked for. SVG ids come from this salt
     # instead of a random one, and letters are outlines: the same result gives the same bytes.

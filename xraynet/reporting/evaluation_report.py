@@ -17,6 +17,7 @@ from xraynet.reporting.evaluation_plots import (
     shown_sensitivity,
 )
 from xraynet.reporting.html import content_policy, data_uri, read_part
+from xraynet.reporting.templating import new_environment
 
 HEADLINE_RATES: Final = (0.25, 1.0)
 
@@ -53,16 +54,7 @@ def show_interval(estimate: Estimate) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("xraynet.reporting", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["value"] = show_value
-    environment.filters["interval"] = show_interval
-    return environment
+    return new_environment({"value": show_value, "interval": show_interval})
 
 
 def render_evaluation(result: EvaluationResult) -> str:

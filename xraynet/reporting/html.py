@@ -24,6 +24,7 @@ from xraynet.reading_file import DISCLAIMER
 from xraynet.reporting.colour import ColourScale
 from xraynet.reporting.frame import DisplayFrame
 from xraynet.reporting.packing import PackedFilm
+from xraynet.reporting.templating import new_environment
 from xraynet.reporting.words import (
     NOT_LOOKED_FOR,
     OperatingFacts,
@@ -41,15 +42,7 @@ _LEGEND_WIDTH: Final = 300
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("xraynet.reporting", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["score"] = show_score
-    return environment
+    return new_environment({"score": show_score})
 
 
 def render_template(name: str, facts: Mapping[str, object]) -> str:

@@ -16,9 +16,9 @@ from xraynet.errors import CatalogueError
 from xraynet.findings import LabelState
 from xraynet.geometry import Boxes
 from xraynet.ingest.catalogue import FilmEntry
+from xraynet.ingest.consensus import ConsensusConfig, find_consensus
 from xraynet.samples.augment import AppliedGrey, AugmentConfig, GreyAugmenter
 from xraynet.samples.cache import CachedFilm, FilmCache
-from xraynet.samples.consensus import ConsensusConfig, find_consensus
 from xraynet.samples.order import SampleRef, draw_order
 from xraynet.samples.placement import Placement, PlacementConfig, centre_placement, draw_placement
 from xraynet.simulation import SimulatedFilm, SimulatedNodule, SimulationConfig, simulate_array

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from xraynet.findings import LabelState, NoduleAnnotations
 from xraynet.ingest.catalogue import FilmEntry
+from xraynet.ingest.consensus import ConsensusConfig, find_consensus
 from xraynet.radiograph import ViewPosition
 from xraynet.samples.cache import CachedFilm, FilmCache
-from xraynet.samples.consensus import ConsensusConfig, find_consensus
 from xraynet.samples.dataset import drop_unreadable, simulate_in_film
 from xraynet.simulation import SimulationConfig
 from xraynet.simulation.film import annotate_nodules
