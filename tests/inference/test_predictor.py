@@ -108,6 +108,13 @@ def test_without_the_gate_it_is_analysed_and_the_reading_says_so(predictor: Pred
     assert reading.reported
 
 
+def test_no_place_is_stated_on_a_film_that_the_gate_would_have_held_back(predictor: Predictor) -> None:
+    reading = predictor.read(make_film((90, 120), view_position=ViewPosition.LATERAL), enforce_gate=False)
+    assert {(finding.side, finding.zone) for finding in reading.detections} == {(None, None)}
+    assert any("sides and zones are not stated" in warning for warning in reading.warnings)
+    assert not any("not stated" in warning for warning in predictor.read(make_film((90, 120))).warnings)
+
+
 def test_sides_are_not_stated_on_a_mirrored_film(predictor: Predictor) -> None:
     finding = predictor.read(make_film((90, 120), mirrored=True)).reported[0]
     assert (finding.side, finding.zone) == (None, "upper")

@@ -7,7 +7,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ _SCALE_WARNINGS: dict[ScaleSource, str] = {
     "lungs": "The film has no pixel spacing: sizes are in pixels, and the detector's scale was taken from the lung fields.",
     "film": "The film has no pixel spacing and no lung fields were found: the detector's scale was taken from the film's size.",
 }
+# A film that is turned shows the patient's right anywhere, and the lungs of a film that is none of ours are no lungs.
+_NO_PLACES: Final = "The gate would not have let this film pass: sides and zones are not stated."
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,15 +109,16 @@ class Predictor:
             return Analysis(reading=self._write_up(radiograph, verdict), heat=None)
         prepared = prepare_film(radiograph, self.checkpoint.settings.preparation, lung_box=fields.box)
         detections, heat = self.detect(prepared)
-        findings = self._describe(radiograph, detections, fields=fields)
+        findings = self._describe(radiograph, detections, fields=fields if verdict.passed else None)
         scale = _SCALE_WARNINGS.get(prepared.scale_source)
+        warnings = (*(() if scale is None else (scale,)), *(() if verdict.passed else (_NO_PLACES,)))
         return Analysis(
             reading=self._write_up(
                 radiograph,
                 verdict,
                 findings=findings,
                 film_score=findings[0].score if findings else 0.0,
-                warnings=(scale,) if scale is not None else (),
+                warnings=warnings,
                 enforced=enforce_gate,
             ),
             heat=heat,
@@ -137,13 +140,18 @@ class Predictor:
         scores_net = settings.calibration.apply(output.score_logits[0, 0]).float().cpu().numpy()
         return detections, ScoreMap(scores_net=scores_net, letterbox=prepared.letterbox)
 
-    def _describe(self, radiograph: Radiograph, detections: NoduleDetections, *, fields: LungFields) -> tuple[Finding, ...]:
+    def _describe(
+        self, radiograph: Radiograph, detections: NoduleDetections, *, fields: LungFields | None
+    ) -> tuple[Finding, ...]:
+        """The detections as findings; without ``fields`` their places are not stated."""
         threshold = self.checkpoint.settings.operating_point.threshold
         sizes = _sizes_mm(radiograph, detections.boxes)
         findings = []
         for box, score, size in zip(detections.boxes, detections.scores, sizes, strict=True):
             x1, y1, x2, y2 = (round(float(edge), 2) for edge in box)
-            side, zone = locate_finding((x1, y1, x2, y2), fields, mirrored=radiograph.mirrored)
+            side, zone = (
+                (None, None) if fields is None else locate_finding((x1, y1, x2, y2), fields, mirrored=radiograph.mirrored)
+            )
             findings.append(
                 Finding(
                     box=(x1, y1, x2, y2),
