@@ -321,3 +321,27 @@ def test_workers_give_the_same_catalogue_as_none(films: Path, ingest: Ingest, tm
     )
     assert catalogue.fingerprint == ingest(films).fingerprint
     assert told == [(number, 20) for number in range(1, 21)]
+
+
+@pytest.mark.parametrize(
+    ("source", "used", "reported"), [("setB", [[5, 5, 9, 9]], 1), ("setC", [], 2), (".", [[1, 1, 9, 9], [5, 5, 9, 9]], 0)]
+)
+def test_labels_of_a_namesake_in_another_folder_are_reported_not_used(
+    source: str, used: list[list[float]], reported: int, tmp_path: Path, make_film: MakeFilm
+) -> None:
+    for seed, folder in enumerate(("setA", "setB") if source == "." else (source,)):
+        make_film(tmp_path / "films" / folder / "0001.png", seed)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("film,x1,y1,x2,y2\nsetA/0001.png,1,1,9,9\nsetB/0001.png,5,5,9,9\n")
+    config = IngestConfig(labels=(labels,), formats=(LabelFormat.CSV,), num_workers=0)
+    catalogue, report = build_catalogue(
+        [tmp_path / "films" / source], out=tmp_path / "c", salt_file=tmp_path / "salt", config=config
+    )
+    assert sorted(catalogue.annotations[["x1", "y1", "x2", "y2"]].to_numpy().tolist()) == used
+    assert [issue.kind for issue in report.issues].count("film-ambiguous") == reported
+
+
+def test_one_film_may_be_named_with_and_without_suffix(tmp_path: Path, make_film: MakeFilm, ingest: Ingest) -> None:
+    make_film(tmp_path / "films" / "a" / "x.png", 0)
+    (tmp_path / "films" / "labels.csv").write_text("film,x1,y1,x2,y2\nx,1,1,9,9\na/x.png,5,5,9,9\n")
+    assert len(ingest(tmp_path / "films").annotations) == 2

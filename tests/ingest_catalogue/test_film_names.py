@@ -27,6 +27,12 @@ def test_folder_of_another_machine_is_overlooked() -> None:
     assert FilmIndex([("x.png", "k1")]).find("/elsewhere/films/x.png") == {"k1"}
 
 
+def test_folders_known_to_both_machines_tell_films_apart() -> None:
+    index = FilmIndex([("setA/x.png", "k1"), ("setB/x.png", "k2")])
+    assert index.find("D:\\films\\setB\\x.png") == {"k2"}
+    assert index.find("setC/x.png") == {"k1", "k2"}
+
+
 def test_dots_inside_a_name_belong_to_it() -> None:
     assert film_stem("1.2.840") == "1.2.840"
     assert film_stem("a.b_drr.png") == "a.b_drr"

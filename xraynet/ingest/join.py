@@ -1,12 +1,13 @@
 """Joins films with their labels, and tells of every label that finds no film and every film that finds no label."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from xraynet.ingest.catalogue_rows import CataloguedFilm
 from xraynet.ingest.check import check_labels
 from xraynet.ingest.inspect_films import FilmRecord, InspectedFilm
 from xraynet.ingest.labels.records import FilmLabels, LabelIssue, LabelTable, merge_film_labels
-from xraynet.ingest.match import FilmIndex, film_stem
+from xraynet.ingest.match import FilmIndex, count_shared_folders, film_stem, folder_in_table
 
 
 def join_labels(inspected: Sequence[InspectedFilm], table: LabelTable | None) -> tuple[list[CataloguedFilm], list[LabelIssue]]:
@@ -40,15 +41,39 @@ def _labels_by_key(inspected: Iterable[InspectedFilm], table: LabelTable, issues
     kept = list(inspected)
     readable = FilmIndex((film.file.relative, film.record.key) for film in kept if film.record is not None)
     unreadable = FilmIndex((film.file.relative, film.outcome.path) for film in kept if film.record is None)
-    labels: dict[str, FilmLabels] = {}
+    claims: dict[str, list[str]] = {}
     for name, said in table.films.items():
         keys = readable.find(name)
         if len(keys) == 1:
-            key = next(iter(keys))
-            labels[key] = _merge(labels[key], said, key, issues) if key in labels else said
+            claims.setdefault(next(iter(keys)), []).append(name)
         else:
             issues.append(_issue_of_unmatched(said, sorted(keys), is_unreadable=bool(unreadable.find(name))))
+    paths = {film.record.key: film.file.path for film in kept if film.record is not None}
+    labels: dict[str, FilmLabels] = {}
+    for key, names in claims.items():
+        for name in _keep_nearest(names, paths[key], table, key, issues):
+            said = table.films[name]
+            labels[key] = _merge(labels[key], said, key, issues) if key in labels else said
     return labels
+
+
+def _keep_nearest(names: list[str], path: Path, table: LabelTable, key: str, issues: list[LabelIssue]) -> list[str]:
+    """Of several names for one film, those whose folder fits it best: "a/1.png" and "b/1.png" are two films.
+
+    The others are reported; where no folder fits better than the others, all that name one are.
+    """
+    folders = {folder for folder in map(folder_in_table, names) if folder}
+    if len(folders) < 2:
+        return names
+    fits = {folder: count_shared_folders(folder, path) for folder in folders}
+    best = [folder for folder in folders if fits[folder] == max(fits.values())]
+    nearest = {"", best[0]} if len(best) == 1 else {""}
+    for name in names:
+        if folder_in_table(name) not in nearest:
+            said = table.films[name]
+            message = "the name fits this film but for its folder, and so do others of the table; labels not used"
+            issues.append(LabelIssue("film-ambiguous", said.places, message, key))
+    return [name for name in names if folder_in_table(name) in nearest]
 
 
 def _merge(first: FilmLabels, second: FilmLabels, key: str, issues: list[LabelIssue]) -> FilmLabels:

@@ -1,7 +1,8 @@
 """Finds the film that a label means: by path below the source folder, by file name, or by name without suffix."""
 
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+from itertools import takewhile
+from pathlib import PurePath, PurePosixPath
 from typing import Final
 
 _SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".dcm", ".dicom", ".dic", ".img", ".mha", ".mhd", ".tif", ".tiff", ".bmp")
@@ -36,8 +37,35 @@ class FilmIndex:
 
     def find(self, name: str) -> frozenset[str]:
         """The keys of the films that ``name`` may mean: none, one, or several where it is ambiguous."""
-        lowered = name.strip().replace("\\", "/").lower().removeprefix("./")
-        if "/" in lowered and lowered in self._by_path:
-            return frozenset(self._by_path[lowered])
-        last = lowered.rsplit("/", 1)[-1]
+        lowered = _lowered(name)
+        parts = lowered.split("/")
+        # The folders of another machine are left off one by one, so that those which both know still tell films apart.
+        for start in range(len(parts) - 1):
+            known = self._by_path.get("/".join(parts[start:]))
+            if known:
+                return frozenset(known)
+        last = parts[-1]
         return frozenset(self._by_name.get(last) or self._by_stem.get(film_stem(last)) or set())
+
+
+def folder_in_table(name: str) -> str:
+    """The folder that a table names before a film's file name, in lower case; "" where it names none.
+
+    >>> folder_in_table("./setA/0001.png"), folder_in_table("0001.png")
+    ('seta', '')
+    """
+    return _lowered(name).rpartition("/")[0]
+
+
+def count_shared_folders(folder: str, path: PurePath) -> int:
+    """How many of the last folders of a film's path a table's folder has too.
+
+    >>> count_shared_folders("x/setb", PurePosixPath("/films/setB/0001.png"))
+    1
+    """
+    pairs = zip(reversed(folder.split("/")), reversed(path.parent.as_posix().lower().split("/")), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _lowered(name: str) -> str:
+    return name.strip().replace("\\", "/").lower().removeprefix("./")

@@ -22,7 +22,7 @@ WHAT_TO_DO: Final[dict[IssueKind, str]] = {
     "box-not-usable": "annotations that are no box; their films are unknown, not negative",
     "film-not-there": "films of the table that are not in the source",
     "film-not-read": "films of the table that are in the source but were refused or failed",
-    "film-ambiguous": "names that mean several different films, labels not used: name them with their folder",
+    "film-ambiguous": "names that mean several films, or several names for one, labels not used: name films with their folder",
     "film-without-label": "films that no table names: unknown, neither positive nor negative",
     "film-frame-differs": "films of other proportions than their labels' frame, boxes not used: were they cropped?",
     "contradiction": "rows that contradict each other",
