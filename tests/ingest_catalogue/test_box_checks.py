@@ -3,7 +3,7 @@ import math
 import pytest
 
 from xraynet.ingest.check import check_labels
-from xraynet.ingest.labels.records import BoxRow, FilmLabels, Place
+from xraynet.ingest.labels.records import BoxRow, FilmLabels, Place, merge_film_labels
 
 SIZE = (100, 200)
 
@@ -23,6 +23,7 @@ def labels_of(*boxes: tuple[float, float, float, float], frame: tuple[int, int] 
         ((10, 20, 20, 20), "box-zero-sized"),
         ((math.nan, 10, 20, 20), "box-not-a-number"),
         ((10, 10, math.inf, 20), "box-not-a-number"),
+        ((10, 10, 10 + 1e-9, 20), "box-zero-sized"),
     ],
 )
 def test_box_that_cannot_be_is_reported_with_its_line_and_leaves_its_class(
@@ -71,3 +72,38 @@ def test_film_of_other_proportions_than_its_frame_keeps_no_box() -> None:
 def test_film_without_boxes_passes() -> None:
     checked = check_labels(FilmLabels(film="a"), size=SIZE, key="k")
     assert (checked.labels.boxes, checked.issues) == ((), ())
+
+
+@pytest.mark.parametrize("frames", [((200, 400), None), (None, (200, 400)), ((200, 400), (50, 100)), ((50, 100), (200, 400))])
+def test_boxes_of_two_tables_are_each_scaled_from_their_own_frame(frames: tuple[tuple[int, int] | None, ...]) -> None:
+    in_frame = {None: (10.0, 20.0, 30.0, 40.0), (200, 400): (20.0, 40.0, 60.0, 80.0), (50, 100): (5.0, 10.0, 15.0, 20.0)}
+    first, second = (
+        FilmLabels(film="a", boxes=(BoxRow(Place(str(frame), 2), in_frame[frame], reader=str(frame)),), frame=frame)
+        for frame in frames
+    )
+    checked = check_labels(merge_film_labels(first, second), size=SIZE, key="k")
+    assert [box.xyxy for box in checked.labels.boxes] == [(10, 20, 30, 40)] * 2
+    assert not checked.issues
+
+
+def test_spacing_keeps_its_frame_when_boxes_of_another_join_it() -> None:
+    boxes, spacing = labels_of((20, 40, 60, 80)), FilmLabels(film="a", frame=(200, 400), spacing_mm=(0.2, 0.1))
+    boxes = FilmLabels(film="a", boxes=boxes.boxes)
+    for merged in (merge_film_labels(boxes, spacing), merge_film_labels(spacing, boxes)):
+        checked = check_labels(merged, size=SIZE, key="k").labels
+        assert (checked.boxes[0].xyxy, checked.spacing_mm) == ((20, 40, 60, 80), (0.4, 0.2))
+
+
+def test_box_whose_own_frame_does_not_fit_is_left_out_alone() -> None:
+    merged = merge_film_labels(labels_of((1, 2, 3, 4)), labels_of((20, 40, 60, 80), frame=(400, 400)))
+    checked = check_labels(merged, size=SIZE, key="k")
+    assert [box.xyxy for box in checked.labels.boxes] == [(1, 2, 3, 4)]
+    assert checked.labels.spacing_mm == (0.2, 0.1)
+    assert (checked.labels.findings, checked.issues[0].kind) == (("Nodule",), "film-frame-differs")
+    assert checked.issues[0].message.endswith("so 1 boxes were not used")
+
+
+def test_spacing_of_no_film_is_told_and_left_out() -> None:
+    checked = check_labels(FilmLabels(film="a", spacing_mm=(150.0, 0.2)), size=SIZE, key="k")
+    assert checked.labels.spacing_mm is None
+    assert "150, 0.2 mm" in checked.issues[0].message

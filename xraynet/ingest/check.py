@@ -4,8 +4,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
-from xraynet.ingest.labels.records import BoxRow, FilmLabels, IssueKind, LabelIssue, Place
+import numpy as np
+
+from xraynet.ingest.labels.records import STORED_FRAME, BoxRow, FilmLabels, IssueKind, LabelIssue, Place
 from xraynet.ingest.labels.vocabulary import normalise_class_name
+from xraynet.radiograph import PixelSpacing
 
 _ROUNDING_PX: Final = 0.5
 """A box that leaves its film by no more than this left it by rounding: clipped without a word."""
@@ -27,18 +30,17 @@ def check_labels(labels: FilmLabels, *, size: tuple[int, int], key: str) -> Chec
 
     A box that is not used leaves its class as a film-level finding, so that its film never counts as free of nodules.
     """
-    scales = _scales_to_stored(labels, size=size)
-    if scales is None:
-        return _without_frame(labels, size=size, key=key)
-    scale_y, scale_x = scales
     issues: list[LabelIssue] = []
     boxes: list[BoxRow] = []
     lost: list[str] = []
     first_places: dict[tuple[object, ...], Place] = {}
-    for row in labels.boxes:
-        x1, y1, x2, y2 = row.xyxy
-        stored = replace(row, xyxy=(x1 * scale_x, y1 * scale_y, x2 * scale_x, y2 * scale_y))
-        kept, issue = _check_box(stored, size=size, key=key)
+    stored, misfits = _boxes_to_stored(labels, size=size)
+    spacing = _spacing_to_stored(labels, size=size, issues=issues)
+    for frame, rows in misfits.items():
+        issues.append(_issue_of_misfit(frame, rows, labels, size=size, key=key))
+        lost += [row.class_name for row in rows]
+    for row in stored:
+        kept, issue = _check_box(row, size=size, key=key)
         if issue is not None:
             issues.append(issue)
         if kept is None:
@@ -51,39 +53,69 @@ def check_labels(labels: FilmLabels, *, size: tuple[int, int], key: str) -> Chec
             continue
         first_places[identity] = row.place
         boxes.append(kept)
-    spacing = labels.spacing_mm
     return CheckedLabels(
         labels=replace(
             labels,
             boxes=tuple(boxes),
             findings=tuple(dict.fromkeys((*labels.findings, *lost))),
             frame=None,
-            spacing_mm=None if spacing is None else (spacing[0] / scale_y, spacing[1] / scale_x),
+            spacing_mm=spacing,
         ),
         issues=tuple(issues),
     )
 
 
-def _scales_to_stored(labels: FilmLabels, *, size: tuple[int, int]) -> tuple[float, float] | None:
-    if labels.frame is None:
+def _boxes_to_stored(labels: FilmLabels, *, size: tuple[int, int]) -> tuple[list[BoxRow], dict[tuple[int, int], list[BoxRow]]]:
+    """The boxes in stored pixels, and, by frame, those whose frame cannot be scaled to the film."""
+    stored: list[BoxRow] = []
+    misfits: dict[tuple[int, int], list[BoxRow]] = {}
+    if labels.frame is not None and _scales_to_stored(labels.frame, size=size) is None:
+        misfits[labels.frame] = []
+    for row in labels.boxes:
+        frame = labels.frame if row.frame is None else None if row.frame == STORED_FRAME else row.frame
+        scales = _scales_to_stored(frame, size=size)
+        if scales is None:
+            assert frame is not None
+            misfits.setdefault(frame, []).append(row)
+            continue
+        scale_y, scale_x = scales
+        x1, y1, x2, y2 = row.xyxy
+        stored.append(replace(row, xyxy=(x1 * scale_x, y1 * scale_y, x2 * scale_x, y2 * scale_y), frame=None))
+    return stored, misfits
+
+
+def _spacing_to_stored(labels: FilmLabels, *, size: tuple[int, int], issues: list[LabelIssue]) -> tuple[float, float] | None:
+    """(row, column) in mm of stored pixels; None where the table states none, or none that can be used."""
+    scales = _scales_to_stored(labels.frame, size=size)
+    if labels.spacing_mm is None or scales is None:
+        return None
+    row_mm, column_mm = labels.spacing_mm[0] / scales[0], labels.spacing_mm[1] / scales[1]
+    try:
+        return PixelSpacing(row_mm, column_mm).row_column_mm
+    except ValueError:
+        message = f"the spacing is {row_mm:g}, {column_mm:g} mm; above 0 and below 100 was expected; left out"
+        issues.append(LabelIssue("unreadable-value", labels.places, message))
+        return None
+
+
+def _scales_to_stored(frame: tuple[int, int] | None, *, size: tuple[int, int]) -> tuple[float, float] | None:
+    if frame is None:
         return (1.0, 1.0)
-    scale_y, scale_x = size[0] / labels.frame[0], size[1] / labels.frame[1]
+    scale_y, scale_x = size[0] / frame[0], size[1] / frame[1]
     # Rounding to whole pixels moves the aspect of a small film by up to one pixel a side.
     slack = _ASPECT_TOLERANCE + 1 / min(size)
     return (scale_y, scale_x) if abs(math.log(scale_y / scale_x)) <= slack else None
 
 
-def _without_frame(labels: FilmLabels, *, size: tuple[int, int], key: str) -> CheckedLabels:
-    assert labels.frame is not None
-    height, width = labels.frame
+def _issue_of_misfit(
+    frame: tuple[int, int], rows: list[BoxRow], labels: FilmLabels, *, size: tuple[int, int], key: str
+) -> LabelIssue:
+    unused = f"{len(rows)} boxes" + (" and the spacing" if frame == labels.frame else "")
     message = (
-        f"the film is {size[0]} x {size[1]} pixels, its labels are for {height} x {width}: it was cropped or padded, so "
-        f"{len(labels.boxes)} boxes and the spacing were not used"
+        f"the film is {size[0]} x {size[1]} pixels, its labels are for {frame[0]} x {frame[1]}: it was cropped or padded, "
+        f"so {unused} were not used"
     )
-    places = tuple(row.place for row in labels.boxes) or labels.places
-    findings = tuple(dict.fromkeys((*labels.findings, *(row.class_name for row in labels.boxes))))
-    unplaced = replace(labels, boxes=(), findings=findings, frame=None, spacing_mm=None)
-    return CheckedLabels(labels=unplaced, issues=(LabelIssue("film-frame-differs", places, message, key),))
+    return LabelIssue("film-frame-differs", tuple(row.place for row in rows) or labels.places, message, key)
 
 
 def _check_box(row: BoxRow, *, size: tuple[int, int], key: str) -> tuple[BoxRow | None, LabelIssue | None]:
@@ -102,6 +134,8 @@ def _check_box(row: BoxRow, *, size: tuple[int, int], key: str) -> tuple[BoxRow 
     clipped = (max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height)))
     if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
         return None, issue("box-outside", f"the box {shown} lies outside; not used")
+    if not all(np.float32(low) < np.float32(high) for low, high in (clipped[::2], clipped[1::2])):
+        return None, issue("box-zero-sized", f"the box {shown} is too small to have an area; not used")
     overshoot = max(abs(one - other) for one, other in zip(clipped, row.xyxy, strict=True))
     note = issue("box-clipped", f"the box {shown} reaches {overshoot:.1f} pixels outside; cut at the border")
     return replace(row, xyxy=clipped), note if overshoot > _ROUNDING_PX else None

@@ -25,6 +25,9 @@ def read_coco(path: Path) -> LabelTable:
         raise LabelError(f"{path} holds a {type(content).__name__}; COCO's images, categories and annotations were expected")
     images, categories = _entries(content, "images", path), _entries(content, "categories", path)
     names = {_identifier(category, path): str(category.get("name", "")) for category in categories}
+    for kind, entries in (("image", images), ("category", categories)):
+        if len({_identifier(entry, path) for entry in entries}) < len(entries):
+            raise LabelError(f"{path} gives one id to two entries ({kind}); every one needs an id of its own")
     read_for = tuple(sorted({meaning for name in names.values() for meaning in meanings_of(name)}))
     films = {_identifier(image, path): _film_of_image(image, number, path, read_for) for number, image in enumerate(images, 1)}
     log, rows = IssueLog(), list(films.values())
@@ -38,7 +41,7 @@ def read_coco(path: Path) -> LabelTable:
         if class_name is None:
             log.add_unreadable(place, "the annotation's category_id is not among the categories; taken as 'unknown category'")
             class_name = "unknown category"
-        rows.append(_row_of_annotation(annotation, film.film, class_name, place, log))
+        rows.append(_row_of_annotation(annotation, film, class_name, place, log))
     return LabelTable(films=gather_films(rows), issues=tuple(log.issues))
 
 
@@ -61,7 +64,6 @@ def _film_of_image(image: Mapping[str, object], number: int, path: Path, read_fo
     film, height, width = image.get("file_name"), image.get("height"), image.get("width")
     if not isinstance(film, str) or not film:
         raise LabelError(f"{path}: image {number} has no file_name")
-    frame = (height, width) if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0 else None
     spacing = image.get("spacing_mm")
     row_column = None
     if isinstance(spacing, list) and len(spacing) == 2 and all(isinstance(side, int | float) and side > 0 for side in spacing):
@@ -70,7 +72,7 @@ def _film_of_image(image: Mapping[str, object], number: int, path: Path, read_fo
         film=film,
         places=(Place(path.name, number, "entry"),),
         read_for=read_for,
-        frame=frame,
+        frame=_frame_of(height, width),
         spacing_mm=row_column,
         patient=str(image["patient"]) if image.get("patient") else None,
         sex=parse_sex(str(image.get("sex", ""))),
@@ -79,14 +81,27 @@ def _film_of_image(image: Mapping[str, object], number: int, path: Path, read_fo
     )
 
 
-def _row_of_annotation(annotation: Mapping[str, object], film: str, class_name: str, place: Place, log: IssueLog) -> FilmLabels:
+def _frame_of(height: object, width: object) -> tuple[int, int] | None:
+    # Some writers give whole numbers as 1024.0.
+    if (
+        not isinstance(height, int | float)
+        or not isinstance(width, int | float)
+        or not (1 <= height < 1e6 and 1 <= width < 1e6)
+    ):
+        return None
+    return (round(height), round(width))
+
+
+def _row_of_annotation(
+    annotation: Mapping[str, object], image: FilmLabels, class_name: str, place: Place, log: IssueLog
+) -> FilmLabels:
     reader = str(annotation["reader"]) if annotation.get("reader") else None
     readers = (reader,) if reader else ()
     if annotation.get("iscrowd") or "bbox" not in annotation:
         why = "marks a crowd region" if annotation.get("iscrowd") else "has no bbox"
         message = f"the annotation {why}; kept as a film-level label, not as a box"
         log.issues.append(LabelIssue("box-not-usable", (place,), message))
-        return FilmLabels(film=film, places=(place,), findings=(class_name,), readers=readers)
+        return FilmLabels(film=image.film, places=(place,), findings=(class_name,), readers=readers, frame=image.frame)
     x, y, width, height = box_corners(annotation["bbox"])
     box = BoxRow(place=place, xyxy=(x, y, x + width, y + height), class_name=class_name, reader=reader)
-    return FilmLabels(film=film, places=(place,), boxes=(box,), readers=readers)
+    return FilmLabels(film=image.film, places=(place,), boxes=(box,), readers=readers, frame=image.frame)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
 from xraynet.findings import LabelState
 from xraynet.ingest.labels.vocabulary import is_target, may_be_target, meanings_of, says_nothing_found
@@ -52,9 +52,16 @@ class LabelIssue:
     key: str | None = None
 
 
+STORED_FRAME: Final = (0, 0)
+"""The ``BoxRow.frame`` of a box in stored pixels whose film has labels in another frame too."""
+
+
 @dataclass(frozen=True)
 class BoxRow:
-    """One box as its source drew it: (x1, y1, x2, y2) in the frame of its FilmLabels; NaN where it could not be read."""
+    """One box as its source drew it: (x1, y1, x2, y2), NaN where it could not be read.
+
+    ``frame`` is the (height, width) in which it holds; None: that of its FilmLabels.
+    """
 
     place: Place
     xyxy: tuple[float, float, float, float]
@@ -62,6 +69,7 @@ class BoxRow:
     reader: str | None = None
     diameter_mm: float | None = None
     subtlety: int | None = None
+    frame: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +146,12 @@ def decide_label_state(
 
 
 def merge_film_labels(first: FilmLabels, second: FilmLabels) -> FilmLabels:
-    """What two tables, or two rows, say of one film, together. The first one's facts win where both state one."""
+    """What two tables, or two rows, say of one film, together. The first one's facts win where both state one.
+
+    Boxes and spacing stay in the frames in which they were given, also where the two differ.
+    """
+    if first.frame != second.frame:
+        first, second = _with_one_frame(first, second)
     return replace(
         first,
         places=first.places + second.places,
@@ -146,7 +159,7 @@ def merge_film_labels(first: FilmLabels, second: FilmLabels) -> FilmLabels:
         findings=_union(first.findings, second.findings),
         read_for=_union(first.read_for, second.read_for),
         readers=_union(first.readers, second.readers),
-        frame=first.frame if first.frame is not None else second.frame,
+        frame=first.frame,
         spacing_mm=first.spacing_mm if first.spacing_mm is not None else second.spacing_mm,
         patient=first.patient if first.patient is not None else second.patient,
         patient_issuer=first.patient_issuer if first.patient is not None else second.patient_issuer,
@@ -155,6 +168,20 @@ def merge_film_labels(first: FilmLabels, second: FilmLabels) -> FilmLabels:
         age_years=first.age_years if first.age_years is not None else second.age_years,
         view_position=first.view_position if first.view_position is not ViewPosition.UNKNOWN else second.view_position,
     )
+
+
+def _with_one_frame(first: FilmLabels, second: FilmLabels) -> tuple[FilmLabels, FilmLabels]:
+    """Both labels with one ``frame``: that of the spacing that will be kept, or of whichever has boxes at all."""
+    owner = next((one for one in (first, second) if one.spacing_mm is not None), None)
+    owner = owner or next((one for one in (first, second) if one.boxes), first if first.frame is not None else second)
+    return _in_frame(first, owner.frame), _in_frame(second, owner.frame)
+
+
+def _in_frame(labels: FilmLabels, frame: tuple[int, int] | None) -> FilmLabels:
+    if labels.frame == frame:
+        return labels
+    own = labels.frame or STORED_FRAME
+    return replace(labels, frame=frame, boxes=tuple(replace(box, frame=box.frame or own) for box in labels.boxes))
 
 
 def _other_patients(first: FilmLabels, second: FilmLabels) -> tuple[str, ...]:
