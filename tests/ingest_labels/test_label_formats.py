@@ -277,3 +277,38 @@ def test_text_that_is_not_utf8_or_not_csv_is_refused(tmp_path: Path) -> None:
     path.write_text('film\n"' + "a" * 140_000, encoding="utf-8")
     with pytest.raises(LabelError, match="not CSV"):
         read_plain_csv(path)
+
+
+def test_jsrt_row_of_no_jsrt_film_is_never_a_negative(write_table: WriteTable) -> None:
+    text = "id,subtlety,size_mm,age,sex,x_2048,y_2048\nscan7,3,10,50,F,1000,1000\nJPCNN001,3,10,50,F,1000,1000\n"
+    table = read_jsrt(write_table("n.csv", text))
+    assert state_of(table.films["scan7"]) is UNKNOWN
+    assert state_of(table.films["JPCNN001"]) is BOXED
+    assert [issue.places[0].line for issue in table.issues] == [2]
+
+
+def test_coco_sizes_may_be_written_as_fractions_and_ids_only_once(write_table: WriteTable) -> None:
+    image = {"id": 1, "file_name": "a.png", "height": 1024.0, "width": 512.0}
+    assert read_coco(write_table("c.json", coco(images=[image]))).films["a.png"].frame == (1024, 512)
+    with pytest.raises(LabelError, match="one id to two"):
+        read_coco(write_table("d.json", coco(images=[image, {**image, "file_name": "b.png"}])))
+
+
+def test_plain_csv_values_that_cannot_be_are_told_with_their_line(write_table: WriteTable) -> None:
+    text = "film,x1,y1,x2,y2,subtlety,frame_height,frame_width\na,1,1,9,9,1e30,,\nb,1,1,9,9,,0.4,0.4\nc,1,1,9,9,3,,,Doe\n"
+    table = read_plain_csv(write_table("l.csv", text))
+    assert [film.boxes[0].subtlety for film in table.films.values()] == [None, None, 3]
+    assert table.films["b"].frame is None
+    assert sorted(issue.places[0].line for issue in table.issues) == [2, 3, 4]
+    assert not any("Doe" in issue.message for issue in table.issues)
+
+
+def test_column_named_twice_is_refused(write_table: WriteTable) -> None:
+    with pytest.raises(LabelError, match="x1 more than once"):
+        read_plain_csv(write_table("l.csv", "film,x1,x1,y1,x2,y2\na,1,2,1,9,9\n"))
+
+
+def test_line_separators_inside_a_cell_end_no_line(write_table: WriteTable) -> None:
+    table = read_plain_csv(write_table("l.csv", "film,reader\na\u2028b.png,A\x0cB\r\nc.png,C\n"))
+    assert list(table.films) == ["a\u2028b.png", "c.png"]
+    assert table.films["c.png"].places[0].line == 3

@@ -84,9 +84,12 @@ def _read_text_rows(text: str, path: Path) -> tuple[list[LabelRow], IssueLog]:
 def _film_of_row(row: LabelRow) -> FilmLabels:
     film = row.text("id")
     stem = film[:8].upper()
-    boxes: tuple[BoxRow, ...] = ()
-    if stem.startswith("JPCLN"):
-        boxes = (_box_of_row(row),)
+    if not _FILM_NAME.match(film):
+        row.log.add_unreadable(row.place, "the row names no film of JSRT (JPCLN001, JPCNN001, ...); its film is unknown")
+        return FilmLabels(film=film, places=(row.place,), findings=DEFAULT_TARGETS)
+    # A row with a centre is a nodule, whatever its film is called.
+    has_centre = bool(row.text("x_2048") or row.text("y_2048"))
+    boxes: tuple[BoxRow, ...] = (_box_of_row(row),) if has_centre or stem.startswith("JPCLN") else ()
     return FilmLabels(
         film=film,
         places=(row.place,),
@@ -107,8 +110,5 @@ def _box_of_row(row: LabelRow) -> BoxRow:
     diameter_mm = row.number("size_mm")
     half = math.nan if diameter_mm is None else diameter_mm / JSRT_SPACING_MM[0] / 2
     x, y = row.coordinate("x_2048"), row.coordinate("y_2048")
-    subtlety = row.whole("subtlety")
-    if subtlety is not None and not 1 <= subtlety <= 5:
-        row.log.add_unreadable(row.place, f"subtlety is {subtlety}; 1 to 5 was expected; it was left out")
-        subtlety = None
-    return BoxRow(place=row.place, xyxy=(x - half, y - half, x + half, y + half), diameter_mm=diameter_mm, subtlety=subtlety)
+    corners = (x - half, y - half, x + half, y + half)
+    return BoxRow(place=row.place, xyxy=corners, diameter_mm=diameter_mm, subtlety=row.subtlety("subtlety"))

@@ -29,13 +29,12 @@ def read_lidc_drr(path: Path) -> LabelTable:
 
 def _film_of_row(row: LabelRow) -> FilmLabels:
     x1, y1, x2, y2 = (row.coordinate(corner) for corner in ("xmin", "ymin", "xmax", "ymax"))
-    frame = row.positive_pair("height", "width")
     return FilmLabels(
         film=row.text("image"),
         places=(row.place,),
         boxes=(BoxRow(place=row.place, xyxy=(x1, y1, x2, y2)),),
         read_for=DEFAULT_TARGETS,
-        frame=(round(frame[0]), round(frame[1])) if frame else None,
+        frame=row.frame("height", "width"),
         patient=row.text("patient") or None,
         patient_issuer=LIDC_ISSUER,
     )

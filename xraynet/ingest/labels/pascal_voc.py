@@ -68,7 +68,7 @@ def _read_file(file: Path, root: Path, log: IssueLog) -> FilmLabels:
         places=(Place(table, 1, member=member),),
         boxes=tuple(boxes),
         read_for=DEFAULT_TARGETS,
-        frame=(round(height), round(width)) if height > 0 and width > 0 else None,
+        frame=(round(height), round(width)) if height >= 1 and width >= 1 else None,
     )
 
 

@@ -61,7 +61,7 @@ def _film_of_row(row: LabelRow) -> FilmLabels:
                 class_name=class_name or "nodule",
                 reader=reader,
                 diameter_mm=_above_zero(row, "diameter_mm"),
-                subtlety=row.whole("subtlety"),
+                subtlety=row.subtlety("subtlety"),
             ),
         )
     if state not in {"", "free", "unknown", "boxed"} or (state == "boxed" and not boxes) or (state == "free" and boxes):
@@ -69,7 +69,6 @@ def _film_of_row(row: LabelRow) -> FilmLabels:
         expected = "boxed, or empty" if boxes else "free, unknown, or empty"
         row.log.add_unreadable(row.place, f"state is something else than {expected}; it counts as unknown")
         state = "unknown"
-    frame = row.positive_pair("frame_height", "frame_width")
     return FilmLabels(
         film=row.text("film"),
         places=(row.place,),
@@ -77,7 +76,7 @@ def _film_of_row(row: LabelRow) -> FilmLabels:
         findings=(class_name,) if class_name and not boxes and not says_nothing_found(class_name) else (),
         read_for=() if state == "unknown" else DEFAULT_TARGETS,
         readers=(reader,) if reader else (),
-        frame=(round(frame[0]), round(frame[1])) if frame else None,
+        frame=row.frame("frame_height", "frame_width"),
         spacing_mm=row.positive_pair("row_spacing_mm", "column_spacing_mm"),
         patient=row.text("patient") or None,
         sex=row.sex("sex"),

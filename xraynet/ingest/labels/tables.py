@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -82,10 +83,23 @@ class LabelRow:
         except ValueError:
             return math.nan
 
-    def whole(self, column: str) -> int | None:
-        """The cell as a whole number, None where it is empty or no number."""
+    def subtlety(self, column: str) -> int | None:
+        """The cell as 1 (extremely subtle) to 5 (obvious), None where it is empty or anything else (then noted)."""
         value = self.number(column)
-        return None if value is None else round(value)
+        if value is not None and value not in (1, 2, 3, 4, 5):
+            self.log.add_unreadable(self.place, f"{column} is {value:g}; 1 to 5 was expected; it was left out")
+            return None
+        return None if value is None else int(value)
+
+    def frame(self, height: str, width: str) -> tuple[int, int] | None:
+        """Two cells as the (height, width) of a frame in pixels, None where either is missing or below 1 (then noted)."""
+        sides = self.positive_pair(height, width)
+        if sides is None:
+            return None
+        if min(sides) < 1:
+            self.log.add_unreadable(self.place, f"{height}, {width} are {sides[0]:g}, {sides[1]:g}; no frame; left out")
+            return None
+        return (round(sides[0]), round(sides[1]))
 
     def positive_pair(self, first: str, second: str) -> tuple[float, float] | None:
         """Two cells as numbers above 0, or None where either is missing or not above 0."""
@@ -119,7 +133,8 @@ def read_label_rows(
 ) -> tuple[list[LabelRow], IssueLog]:
     """The rows of a CSV file with a header, with the line on which each ends.
 
-    ``columns`` must be there. Raises LabelError where the file is empty or lacks one of them.
+    ``columns`` must be there. Raises LabelError where the file is empty, lacks one of them, or names a column twice. A row
+    with more cells than the header names is noted: a comma inside a cell may have shifted it.
     """
     log = log or IssueLog()
     rows = iter(iterate_csv(read_label_text(path), path=path))
@@ -128,17 +143,24 @@ def read_label_rows(
     missing = [name for name in columns if name not in names]
     if missing:
         raise LabelError(f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(names) or 'no header at all'}")
-    read = [
-        LabelRow(Place(path.name, line), dict(zip(names, cells, strict=False)), log)
-        for line, cells in rows
-        if any(map(str.strip, cells))
-    ]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise LabelError(f"{path} names the columns {', '.join(twice)} more than once; each was expected once")
+    read = []
+    for line, cells in rows:
+        if not any(map(str.strip, cells)):
+            continue
+        place = Place(path.name, line)
+        if any(map(str.strip, cells[len(names) :])):
+            log.add_unreadable(place, f"the row has {len(cells)} cells, the header {len(names)}; those after it were left out")
+        read.append(LabelRow(place, dict(zip(names, cells, strict=False)), log))
     return read, log
 
 
 def iterate_csv(text: str, *, path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
     """(line number, cells) of every row of a CSV text. Raises LabelError where the text is no CSV."""
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+    # Not str.splitlines, which also ends lines at characters that a cell may hold (U+0085, U+2028, form feed).
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         for cells in reader:
             yield reader.line_num, cells

@@ -42,7 +42,6 @@ def _film_of_row(row: LabelRow) -> FilmLabels:
     if has_box and not nothing:
         x1, y1, x2, y2 = (row.coordinate(column) for column in ("x_min", "y_min", "x_max", "y_max"))
         boxes = (BoxRow(place=row.place, xyxy=(x1, y1, x2, y2), class_name=class_name, reader=reader),)
-    frame = row.positive_pair("height", "width")
     return FilmLabels(
         film=row.text("image_id"),
         places=(row.place,),
@@ -50,7 +49,7 @@ def _film_of_row(row: LabelRow) -> FilmLabels:
         findings=() if boxes or nothing else (class_name,),
         read_for=DEFAULT_TARGETS,
         readers=(reader,) if reader else (),
-        frame=(round(frame[0]), round(frame[1])) if frame else None,
+        frame=row.frame("height", "width"),
         sex=row.sex("sex"),
         age_years=row.age_years("age"),
     )
