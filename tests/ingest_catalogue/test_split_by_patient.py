@@ -50,6 +50,14 @@ def test_odd_fractions_are_met_nearly() -> None:
     assert shares == pytest.approx({"train": 0.77, "validation": 0.13, "test": 0.1}, abs=0.04)
 
 
+@pytest.mark.parametrize("fractions", [(0.98, 0.01, 0.01), (0.97, 0.02, 0.01), (0.96, 0.04, 0.0)])
+def test_small_shares_are_not_lost(fractions: tuple[float, float, float]) -> None:
+    splits = assign_splits(np.arange(400), strata=["free"] * 400, fractions=fractions, seed=0)
+    counts = Counter(splits)
+    shares = tuple(counts[name] / 400 for name in ("train", "validation", "test"))
+    assert shares == pytest.approx(fractions, abs=0.011)
+
+
 def test_few_patients_are_divided_without_strata() -> None:
     splits = assign_splits(
         np.array([0, 0, 1, 2]), strata=["boxed", "free", "free", "free"], fractions=(0.5, 0.25, 0.25), seed=3

@@ -59,7 +59,7 @@ def ingest(
             target_classes=normalise_targets(classes.split(",")),
             spacing_mm=(spacing[0], spacing[1]) if spacing else None,
             split=SplitConfig(fractions=(train, validation, test), num_folds=folds, seed=seed),
-            limits=DecodeLimits(max_pixels=round(max_megapixels * 1e6)),
+            limits=DecodeLimits.of_megapixels(max_megapixels),
             num_workers=count_workers(workers),
         )
     except ValueError as error:

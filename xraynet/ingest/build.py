@@ -21,6 +21,7 @@ from xraynet.ingest.read import read_radiograph
 from xraynet.ingest.report import IngestReport, render_report_csv, render_report_json
 from xraynet.ingest.salt import patient_key, read_or_make_salt, salt_fingerprint
 from xraynet.ingest.split import SplitConfig, assign_folds, assign_splits, group_films
+from xraynet.radiograph import PixelSpacing
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class IngestConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     num_workers: int = 2
+
+    def __post_init__(self) -> None:
+        if self.spacing_mm is not None:
+            PixelSpacing(*self.spacing_mm)  # raises ValueError for what is no spacing
 
 
 def build_catalogue(

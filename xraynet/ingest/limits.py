@@ -29,6 +29,13 @@ class DecodeLimits:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; at least 1 was expected")
 
+    @classmethod
+    def of_megapixels(cls, max_megapixels: float) -> "DecodeLimits":
+        """The default limits with another size of film. Raises ValueError where that is no number above 0."""
+        if not 1e-6 <= max_megapixels <= 1e6:
+            raise ValueError(f"the limit is {max_megapixels} megapixels; a number above 0 and at most a million was expected")
+        return cls(max_pixels=round(max_megapixels * 1e6))
+
     def check_size(self, *, height: int, width: int, samples: int = 1, what: str) -> None:
         """Raise FilmFailed where a film of this size is over the limit, or has no pixels; ``what`` names who says so."""
         if height < 1 or width < 1 or samples < 1:

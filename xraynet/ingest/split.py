@@ -5,6 +5,7 @@ whole. scikit-learn's StratifiedGroupKFold spreads label states and views evenly
 puts 82.5 % of the test films' patients into training.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 SPLITS: Final = ("train", "validation", "test")
 _MOST_PARTS: Final = 20
+_LARGEST_MISS: Final = 0.05
+"""How far, over the three shares together, whole parts may miss what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,12 @@ class SplitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
+        if not (min(self.fractions) >= 0 and abs(sum(self.fractions) - 1) <= 1e-6):
             raise ValueError(f"split fractions are {self.fractions}; three numbers from 0 to 1 that sum to 1 were expected")
         if self.num_folds == 1 or self.num_folds < 0:
             raise ValueError(f"there are {self.num_folds} folds; 2 or more were expected")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"the seed is {self.seed}; a whole number from 0 to {2**32 - 1} was expected")
 
 
 def group_films(patients: Sequence[Sequence[str]], *, pixel_hashes: Sequence[str]) -> Int64[NDArray[np.int64], " films"]:
@@ -90,15 +95,18 @@ def assign_splits(
     if max(fractions) == 1:
         return (SPLITS[fractions.index(1)],) * len(groups)
     parts = _parts_of_fractions(fractions)
-    if len(set(groups.tolist())) < sum(parts):
-        return _assign_few_groups(groups, fractions=fractions, seed=seed)
+    if parts is None or len(set(groups.tolist())) < sum(parts):
+        return _assign_without_strata(groups, fractions=fractions, seed=seed)
     folds = assign_folds(groups, strata=strata, num_folds=sum(parts), seed=seed)
     names = [name for name, num in zip(SPLITS, parts, strict=True) for _ in range(num)]
     return tuple(names[fold] for fold in folds)
 
 
-def _parts_of_fractions(fractions: tuple[float, float, float]) -> tuple[int, int, int]:
-    """The smallest whole numbers that stand to each other as the fractions do: (0.8, 0.1, 0.1) gives (8, 1, 1)."""
+def _parts_of_fractions(fractions: tuple[float, float, float]) -> tuple[int, int, int] | None:
+    """The smallest whole numbers that stand to each other as the fractions do: (0.8, 0.1, 0.1) gives (8, 1, 1).
+
+    None where a share is too small for them, as in (0.98, 0.01, 0.01).
+    """
 
     def rounded(total: int) -> tuple[int, int, int]:
         train, validation, test = (round(fraction * total) for fraction in fractions)
@@ -107,15 +115,18 @@ def _parts_of_fractions(fractions: tuple[float, float, float]) -> tuple[int, int
     def error(total: int) -> float:
         parts = rounded(total)
         lost = any(num == 0 and fraction > 0 for num, fraction in zip(parts, fractions, strict=True))
-        return 9.0 if lost or sum(parts) != total else sum(abs(n / total - f) for n, f in zip(parts, fractions, strict=True))
+        return (
+            math.inf if lost or sum(parts) != total else sum(abs(n / total - f) for n, f in zip(parts, fractions, strict=True))
+        )
 
-    return rounded(min(range(2, _MOST_PARTS + 1), key=lambda total: (round(error(total), 6), total)))
+    best = min(range(2, _MOST_PARTS + 1), key=lambda total: (round(error(total), 6), total))
+    return rounded(best) if error(best) <= _LARGEST_MISS else None
 
 
-def _assign_few_groups(
+def _assign_without_strata(
     groups: Int64[NDArray[np.int64], " films"], *, fractions: tuple[float, float, float], seed: int
 ) -> tuple[str, ...]:
-    # Too few patients to stratify: shuffled, and cut where the wanted shares of patients are reached.
+    # Too few patients to stratify, or too small a share: shuffled, and cut where the wanted shares of patients are reached.
     order = np.random.default_rng(seed).permutation(np.unique(groups))
     edges = np.rint(np.cumsum(fractions) * len(order)).astype(int)
     rank = {int(group): place for place, group in enumerate(order)}
