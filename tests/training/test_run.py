@@ -11,11 +11,16 @@ from typer.testing import CliRunner
 from xraynet.checkpoint import read_checkpoint
 from xraynet.cli.main import build_app
 from xraynet.config import RunConfig, read_run_config, write_config
-from xraynet.detector import DetectorConfig
+from xraynet.detector import Detector, DetectorConfig
 from xraynet.errors import CatalogueError, CheckpointError, TrainingError
+from xraynet.evaluation.films import ScoredFilm
+from xraynet.findings import LabelState, NoduleAnnotations, NoduleDetections
 from xraynet.ingest.catalogue import Catalogue
+from xraynet.training.ema import MovingAverage
+from xraynet.training.keeper import BestKeeper
 from xraynet.training.origins import describe_versions, find_git_revision, fingerprint_run
 from xraynet.training.run import RunOptions, train_detector
+from xraynet.training.validate import Validation
 
 
 class Interrupting(io.StringIO):
@@ -132,13 +137,32 @@ def test_command_trains_and_says_where_the_checkpoint_is(
     assert read_checkpoint(tmp_path / "run" / "best.safetensors").provenance.step == 2
 
 
+def test_what_a_preset_says_of_its_films_is_said_of_no_others(
+    phantom_catalogue: Catalogue, tiny_run: RunConfig, tmp_path: Path
+) -> None:
+    def sources_of(label_tables: tuple[str, ...]) -> tuple[str, str]:
+        card = replace(tiny_run.card, label_tables=label_tables, film_sources="phantoms", terms="free")
+        config = replace(tiny_run, card=card)
+        average = MovingAverage(Detector(config.detector), decay=0.5)
+        films = (ScoredFilm("0", NoduleAnnotations(state=LabelState.FREE), NoduleDetections()),)
+        keeper = BestKeeper(config, phantom_catalogue, None, preset="tiny", path=tmp_path / "best.safetensors")
+        keeper.keep(average, 1, Validation(score=0.5, films=films, figures={}))
+        provenance = read_checkpoint(keeper.path).provenance
+        return provenance.film_sources, provenance.terms
+
+    own = tuple(sha256 for *_, sha256 in phantom_catalogue.facts.labels)
+    assert sources_of(()) == sources_of(own) == ("phantoms", "free")
+    assert sources_of(("0" * 64,)) == ("", "")
+
+
 def test_fingerprint_follows_what_is_learnt_and_not_when_it_stops(tiny_run: RunConfig) -> None:
     def of(config: RunConfig) -> str:
         return fingerprint_run(config, catalogue_fingerprint="a", lungs_fingerprint=None, start="")
 
     longer = replace(tiny_run, training=replace(tiny_run.training, max_minutes=5.0, patience=3, num_workers=2))
     faster = replace(tiny_run, training=replace(tiny_run.training, learning_rate=0.1))
-    assert of(longer) == of(tiny_run) != of(faster)
+    reworded = replace(tiny_run, card=replace(tiny_run.card, terms="with attribution"))
+    assert of(longer) == of(reworded) == of(tiny_run) != of(faster)
 
 
 def test_origins_name_versions_and_revision(tmp_path: Path) -> None:

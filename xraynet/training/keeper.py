@@ -25,19 +25,21 @@ class BestKeeper:
 
     def keep(self, average: MovingAverage, step: int, validation: Validation) -> None:
         """Write these weights now: what training does later cannot change them."""
+        card = self.config.card
+        of_these_films = not card.label_tables or set(card.label_tables) == {
+            sha256 for *_, sha256 in self.catalogue.facts.labels
+        }
         provenance = Provenance(
             preset=self.preset,
             step=step,
             seed=self.config.training.seed,
             catalogue_fingerprint=self.catalogue.fingerprint,
             git_revision=find_git_revision(),
-            film_sources=self.config.card.film_sources,
-            terms=self.config.card.terms,
+            film_sources=card.film_sources if of_these_films else "",
+            terms=card.terms if of_these_films else "",
             versions=describe_versions(),
         )
-        checkpoint = Checkpoint(
-            name=self.config.card.name, settings=CheckpointSettings(), weights=average.weights(), provenance=provenance
-        )
+        checkpoint = Checkpoint(name=card.name, settings=CheckpointSettings(), weights=average.weights(), provenance=provenance)
         self.write(checkpoint, validation)
 
     def write(self, checkpoint: Checkpoint, validation: Validation) -> Checkpoint:

@@ -11,7 +11,7 @@ from typing import Final
 
 import xraynet
 from xraynet.settings import config_to_dict
-from xraynet.training.recipe import RunConfig
+from xraynet.training.recipe import CardConfig, RunConfig
 
 _LIBRARIES: Final = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless", "albumentations")
 
@@ -43,13 +43,13 @@ def find_git_revision(folder: Path | None = None) -> str:
 
 
 def fingerprint_run(config: RunConfig, *, catalogue_fingerprint: str, lungs_fingerprint: str | None, start: str) -> str:
-    """Changes with all that decides what a run learns; not with when it stops or who draws its samples.
+    """Changes with all that decides what a run learns; not with when it stops, who draws its samples, or its card's words.
 
     ``start``: the fingerprint of the checkpoint it starts from, or "".
     """
     training = replace(config.training, max_minutes=None, patience=None, num_workers=0, threads=None, state_every_steps=None)
     parts = {
-        "config": config_to_dict(replace(config, training=training)),
+        "config": config_to_dict(replace(config, training=training, card=CardConfig())),
         "catalogue": catalogue_fingerprint,
         "lungs": lungs_fingerprint or "",
         "start": start,

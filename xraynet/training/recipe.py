@@ -68,9 +68,14 @@ def plan_steps(config: TrainingConfig, *, steps_per_epoch: int) -> int:
 
 @dataclass(frozen=True)
 class CardConfig:
-    """What the checkpoint will say of itself: its name, the films it learnt from, and on what terms these were had."""
+    """What the checkpoint will say of itself: its name, the films it learnt from, and on what terms these were had.
+
+    ``label_tables``: SHA-256 of the label tables whose films ``film_sources`` and ``terms`` speak of. A run on any other
+    catalogue says nothing of its sources, so that a site's own films are never given out as those of a preset. Empty: any.
+    """
 
     name: str = "nodule"
+    label_tables: tuple[str, ...] = ()
     film_sources: str = ""
     terms: str = ""
 
