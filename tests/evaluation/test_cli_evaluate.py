@@ -216,3 +216,39 @@ def test_predictions_of_films_outside_the_split_are_counted(run, catalogue: Path
     assert "Predictions of 1 films were not used" in said
     assert "11 films have no predictions" in said
     assert read_metrics(tmp_path / "out" / "metrics.json").operating is None
+
+
+def test_boxes_of_several_readers_on_one_nodule_are_one_nodule(tmp_path: Path, run: Callable[..., str]) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    for name in ("both.png", "one.png", "free.png"):
+        Image.fromarray(np.random.default_rng(len(name)).integers(0, 255, size=(80, 70), dtype=np.uint8)).save(films / name)
+    table = tmp_path / "labels.csv"
+    table.write_text(
+        "film,x1,y1,x2,y2,class,patient,reader\n"
+        "both.png,20,30,40,50,nodule,a,R1\nboth.png,22,32,42,52,nodule,a,R2\none.png,20,30,40,50,nodule,b,R1\n"
+        "one.png,,,,,,b,R2\nfree.png,,,,,,c,R1\n"
+    )
+    config = IngestConfig(
+        labels=(table,), formats=(LabelFormat.CSV,), split=SplitConfig(fractions=(0.0, 0.0, 1.0)), num_workers=0
+    )
+    catalogue = tmp_path / "catalogue"
+    build_catalogue([films], out=catalogue, salt_file=tmp_path / "salt", config=config)
+    marks = [{"image_id": name, "bbox": [21, 31, 20, 20], "score": 0.9} for name in ("both.png", "one.png")]
+    (tmp_path / "marks.json").write_text(json.dumps(marks))
+
+    def measure(*options: str) -> tuple[int, int, float | None, float | None, str]:
+        out = tmp_path / f"out{len(options)}"
+        run("--catalogue", catalogue, "--predictions", tmp_path / "marks.json", "--threshold", 0.5, "--out", out, *options)
+        result = read_metrics(out / "metrics.json")
+        assert result.operating is not None
+        told = result.operating.recall.value, result.operating.precision.value
+        return (result.counts.num_nodules, result.counts.num_unknown, *told, result.notes[0])
+
+    *figures, note = measure()
+    assert figures == [2, 0, 1.0, 1.0]
+    assert "1 films were marked by several readers" in note
+    assert "3 boxes became 2 nodules" in note
+    *figures, note = measure("--agreeing-readers", "2")
+    assert figures == [1, 1, 1.0, 1.0]
+    assert "1 films with marks on which too few agree" in note

@@ -34,6 +34,9 @@ def evaluate(
     coco_images: Annotated[Path | None, typer.Option(help="COCO file whose 'images' name the films of COCO results.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Operating point; default: the detector's.", min=0, max=1)] = None,
     classes: Annotated[str, typer.Option(help="Target classes, by comma; default: the catalogue's.")] = "",
+    agreeing_readers: Annotated[
+        int, typer.Option(help="A nodule is what so many readers of a film marked; their boxes are fused.", min=1)
+    ] = 1,
     spacing_mm: Annotated[
         str | None, typer.Option(metavar="ROW,COL", help="Spacing in mm of films that state none, for rules in mm.")
     ] = None,
@@ -55,6 +58,7 @@ def evaluate(
     from xraynet.evaluation.matching import MissingSpacingError
     from xraynet.evaluation.results import EvaluationSubject
     from xraynet.ingest.catalogue import read_catalogue
+    from xraynet.ingest.entries import with_consensus
 
     if checkpoint is not None and predictions is not None:
         raise typer.BadParameter("give --checkpoint or --predictions, not both")
@@ -64,7 +68,8 @@ def evaluate(
         raise typer.BadParameter(f"--spacing-mm is '{spacing_mm}'; numbers above 0 were expected")
     films = read_catalogue(catalogue)
     targets = tuple(name.strip() for name in classes.split(",") if name.strip()) or films.facts.target_classes
-    entries = _choose_entries(films, split, targets)
+    marked = _choose_entries(films, split, targets)
+    entries = [with_consensus(entry, at_least=agreeing_readers) for entry in marked]
     out.mkdir(parents=True, exist_ok=True)
     if predictions is None:
         run = _run_checkpoint(entries, checkpoint, out=out, enforce_gate=not no_gate, device=device)
@@ -94,7 +99,8 @@ def evaluate(
     except MissingSpacingError as error:
         raise CatalogueError(f"{error} (--spacing-mm, --leave-out-without-spacing, --rule)") from error
     notes = _count_odd(num_failed, joined.num_without_predictions - num_failed, joined.num_predictions_unused)
-    _write(replace(result, notes=(*notes, *result.notes)), out)
+    consensus = _describe_consensus(marked, entries, at_least=agreeing_readers)
+    _write(replace(result, notes=(*consensus, *notes, *result.notes)), out)
     if num_failed:
         raise typer.Exit(EXIT_FAILED)
 
@@ -171,6 +177,24 @@ def _count_odd(num_failed: int, num_without: int, num_unused: int) -> list[str]:
     if num_unused:
         notes.append(f"Predictions of {num_unused} films were not used: these films are not among those evaluated.")
     return notes
+
+
+def _describe_consensus(marked: "list[FilmEntry]", fused: "list[FilmEntry]", *, at_least: int) -> list[str]:
+    """How several readers' marks became nodules, in a sentence; none where no film was marked by several."""
+    from xraynet.ingest.consensus import SAME_LESION_IOU
+
+    several = sum(len(set(entry.annotations.readers)) > 1 for entry in marked)
+    if not several and at_least == 1:
+        return []
+    before, after = (sum(len(entry.annotations.boxes) for entry in entries) for entries in (marked, fused))
+    undecided = sum(len(entry.annotations.boxes) > 0 for entry in marked) - sum(
+        len(entry.annotations.boxes) > 0 for entry in fused
+    )
+    return [
+        f"{several} films were marked by several readers. A nodule is what at least {at_least} of a film's readers marked, "
+        f"their boxes (IoU above {SAME_LESION_IOU:g}) fused into one: {before} boxes became {after} nodules; {undecided} films "
+        "with marks on which too few agree are of unknown state."
+    ]
 
 
 def _write(result: "EvaluationResult", out: Path) -> None:
