@@ -20,7 +20,6 @@ from xraynet.batch.site_results import (
     annotations_coco,
     annotations_csv,
     name_between,
-    wilson_interval,
 )
 from xraynet.cli.main import build_app
 from xraynet.errors import XraynetError
@@ -211,14 +210,6 @@ def test_nothing_at_the_path_is_wrong_usage(tmp_path: Path) -> None:
     done = CliRunner().invoke(build_app(("simulate", "predict")), ["simulate", str(tmp_path / "no"), "--out", str(tmp_path)])
     assert done.exit_code == 2
     assert "nothing" in done.output
-
-
-def test_wilson_interval_against_known_values() -> None:
-    assert wilson_interval(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
-    assert wilson_interval(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
-    assert wilson_interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=1e-3)
-    with pytest.raises(ValueError, match="no proportion"):
-        wilson_interval(0, 0)
 
 
 def test_groups_come_in_order_and_undefined_is_none() -> None:

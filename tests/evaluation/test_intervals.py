@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xraynet.evaluation.intervals import Bootstrap, Estimate, estimate
+from xraynet.evaluation.intervals import Bootstrap, Estimate, estimate, wilson_interval
 from xraynet.evaluation.matching import match_films
 from xraynet.evaluation.rules import NODE21
 from xraynet.evaluation.tallies import weighted_ratio
@@ -108,3 +108,12 @@ def test_an_impossible_bootstrap_is_an_error() -> None:
     for wrong in ({"num_resamples": 0}, {"level": 1.0}, {"seed": -1}):
         with pytest.raises(ValueError, match="resamples"):
             Bootstrap(**wrong)
+
+
+def test_wilson_interval_against_known_values() -> None:
+    assert wilson_interval(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert wilson_interval(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
+    assert wilson_interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=1e-3)
+    assert wilson_interval(0, 0) == (None, None)
+    with pytest.raises(ValueError, match="3 of 2 is no proportion"):
+        wilson_interval(3, 2)

@@ -8,7 +8,7 @@ from xraynet.evaluation.matching import match_films
 from xraynet.evaluation.operating_point import OperatingTarget
 from xraynet.evaluation.rules import NODE21
 from xraynet.findings import NoduleAnnotations, NoduleDetections
-from xraynet.training.calibrate import apply_calibration, calibrate, fit_calibration, wilson_interval
+from xraynet.training.calibrate import apply_calibration, calibrate, fit_calibration
 from xraynet.training.validate import judge
 
 BOX = np.array([[10, 10, 20, 20]], dtype=np.float32)
@@ -89,11 +89,6 @@ def test_operating_point_says_so_where_no_film_is_normal() -> None:
     assert result.operating_point.threshold == 0.5
     assert result.operating_point.sensitivity is None
     assert "no threshold" in result.operating_point.target
-
-
-def test_interval_of_nothing_is_undefined() -> None:
-    assert wilson_interval(0, 0) == (None, None)
-    assert wilson_interval(0, 5)[0] == 0.0
 
 
 def test_validation_without_a_nodule_cannot_name_a_best() -> None:

@@ -5,12 +5,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-from statistics import NormalDist
 from typing import Final
 
+from xraynet.csv_text import write_csv
+from xraynet.evaluation.intervals import wilson_interval
 from xraynet.findings import CheckpointIdentity, Outcome, OutcomeStatus, count_by_status
 from xraynet.reading_file import DISCLAIMER
-from xraynet.reporting.worklist import write_csv
 
 SITE_SCHEMA_VERSION: Final = 1
 DIAMETER_EDGES_MM: Final = (0.0, 8.0, 12.0, 16.0, 20.0, 30.0, math.inf)
@@ -71,22 +71,8 @@ class Sensitivity:
     def of(cls, group: str, records: Sequence[NoduleRecord]) -> "Sensitivity":
         """The sensitivity over these nodules."""
         found, total = sum(record.found for record in records), len(records)
-        low, high = wilson_interval(found, total) if total else (None, None)
+        low, high = wilson_interval(found, total)
         return cls(group, found, total, found / total if total else None, low, high)
-
-
-def wilson_interval(hits: int, total: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (Wilson, J Am Stat Assoc 1927).
-
-    >>> [round(side, 3) for side in wilson_interval(8, 10)]
-    [0.49, 0.943]
-    """
-    if not 0 <= hits <= total or total < 1:
-        raise ValueError(f"{hits} of {total} is no proportion")
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    centre = (hits + z * z / 2) / (total + z * z)
-    half = z / (total + z * z) * math.sqrt(hits * (total - hits) / total + z * z / 4)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 @dataclass(frozen=True)

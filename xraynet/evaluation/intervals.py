@@ -5,8 +5,10 @@ interval lies between percentiles of the figure over the resamples (Efron and Ti
 without a nodule is drawn again, and counted.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -149,3 +151,21 @@ def _summarise(value: float, resampled: Float64[NDArray[np.float64], " resamples
         return Estimate(value, num_undefined=num_undefined)
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(value, float(low), float(high), num_undefined)
+
+
+def wilson_interval(num_hits: int, num: int, *, level: float = 0.95) -> tuple[float | None, float | None]:
+    """Wilson's score interval of a proportion (Wilson, J Am Stat Assoc 1927); (None, None) of nothing.
+
+    Raises ValueError where ``num_hits`` of ``num`` is no proportion.
+
+    >>> [round(side, 3) for side in wilson_interval(8, 10)]
+    [0.49, 0.943]
+    """
+    if not 0 <= num_hits <= num:
+        raise ValueError(f"{num_hits} of {num} is no proportion")
+    if num == 0:
+        return None, None
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    centre = (num_hits + z * z / 2) / (num + z * z)
+    half = z / (num + z * z) * math.sqrt(num_hits * (num - num_hits) / num + z * z / 4)
+    return max(0.0, centre - half), min(1.0, centre + half)

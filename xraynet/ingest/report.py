@@ -1,13 +1,12 @@
 """What became of an ingest, for the person who must act on it: outcomes, labels that do not fit, duplicates."""
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from xraynet.csv_text import write_csv
 from xraynet.findings import Outcome, count_by_status
 from xraynet.ingest.labels.records import IssueKind, LabelIssue
 
@@ -116,23 +115,16 @@ def render_report_json(report: IngestReport) -> str:
 
 def render_report_csv(report: IngestReport) -> str:
     """The report as a table: one row an outcome that is not ok, a place of an issue, or a duplicate file."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["kind", "table", "line", "film", "message"])
-    for outcome in report.outcomes:
-        if outcome.status != "ok":
-            writer.writerow(_guarded([f"{outcome.status}-{outcome.code}", "", "", outcome.path, outcome.reason]))
+    rows: list[tuple[str, ...]] = [
+        (f"{outcome.status}-{outcome.code}", "", "", outcome.path, outcome.reason)
+        for outcome in report.outcomes
+        if outcome.status != "ok"
+    ]
     for issue in report.issues:
         for place in issue.places or (None,):
             table = "" if place is None else "/".join(part for part in (place.table, place.member) if part)
             line = "" if place is None else str(place.line)
-            writer.writerow(_guarded([issue.kind, table, line, issue.key or "", issue.message]))
+            rows.append((issue.kind, table, line, issue.key or "", issue.message))
     for group in report.duplicates:
-        for path in group[1:]:
-            writer.writerow(_guarded(["duplicate-film", "", "", path, f"the same film as {group[0]}"]))
-    return stream.getvalue()
-
-
-def _guarded(cells: list[str]) -> list[str]:
-    # A cell that begins so is run as a formula by spreadsheet programs (OWASP, CSV injection).
-    return [f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell for cell in cells]
+        rows += [("duplicate-film", "", "", path, f"the same film as {group[0]}") for path in group[1:]]
+    return write_csv(("kind", "table", "line", "film", "message"), rows)

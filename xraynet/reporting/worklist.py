@@ -1,13 +1,12 @@
 """What a run leaves for people: a worklist, most suspicious film first, and tables of findings, films and failures."""
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from xraynet.csv_text import write_csv
 from xraynet.findings import Outcome, OutcomeStatus, Reading
 from xraynet.radiograph import PatientIdentity
 from xraynet.reading_file import DISCLAIMER
@@ -15,7 +14,6 @@ from xraynet.reporting.html import content_policy, data_uri, identity_lines, rea
 from xraynet.reporting.words import NOT_LOOKED_FOR, OperatingFacts, describe_absence, describe_finding, describe_gate
 
 PAGE_LENGTH: Final = 500
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "|", "%")
 _IDENTITY_COLUMNS: Final = ("patient_name", "patient_id", "birth_date", "accession_number", "study_date")
 
 
@@ -113,25 +111,6 @@ def render_worklist(
             "policy": content_policy(style=style, script=None),
         },
     )
-
-
-def guard_formula(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula.
-
-    >>> guard_formula("=HYPERLINK(1)"), guard_formula("ward/a.dcm")
-    ("'=HYPERLINK(1)", 'ward/a.dcm')
-    """
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text
-
-
-def write_csv(columns: Sequence[str], rows: Iterable[Sequence[str | float | int | None]]) -> str:
-    """A table as CSV text, its strings guarded; None is an empty cell."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow(["" if cell is None else guard_formula(cell) if isinstance(cell, str) else cell for cell in row])
-    return stream.getvalue()
 
 
 def findings_csv(rows: Iterable[WorklistRow], *, with_identity: bool = False) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xraynet.checkpoint import OperatingPoint
 from xraynet.detector.calibration import Calibration
 from xraynet.evaluation.films import ScoredFilm
+from xraynet.evaluation.intervals import wilson_interval
 from xraynet.evaluation.matching import MatchTable, Verdict, match_films
 from xraynet.evaluation.operating_point import ChosenThreshold, OperatingTarget, choose_threshold
 from xraynet.evaluation.rules import MatchRule
@@ -63,20 +64,6 @@ def describe_operating_point(table: MatchTable, chosen: ChosenThreshold, *, cali
         calibrated_on=f"{calibrated_on} ({chosen.num_normal_films} of {table.num_films} normal; {table.num_nodules} nodules)",
         rule=table.rule.name,
     )
-
-
-def wilson_interval(num_hits: int, num: int, *, z: float = 1.959964) -> tuple[float | None, float | None]:
-    """Wilson's interval of a proportion (J. Am. Stat. Assoc. 1927); (None, None) of nothing.
-
-    >>> tuple(round(side, 3) for side in wilson_interval(8, 10))
-    (0.49, 0.943)
-    """
-    if num == 0:
-        return None, None
-    share = num_hits / num
-    middle = (share + z**2 / (2 * num)) / (1 + z**2 / num)
-    half = z * ((share * (1 - share) + z**2 / (4 * num)) / num) ** 0.5 / (1 + z**2 / num)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def fit_calibration(table: MatchTable) -> Calibration:
