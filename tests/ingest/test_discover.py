@@ -59,6 +59,25 @@ def test_links_are_followed_only_to_files_inside(tmp_path: Path, caplog: pytest.
     (folder / "dangling.dcm").symlink_to(folder / "nowhere")
     assert relatives(folder) == ["alias.dcm", "real/film.dcm"]
     assert "escape.dcm is a symbolic link out of the folder" in caplog.text
+    assert "loop is a symbolic link to a folder" in caplog.text
+    assert "dangling.dcm is a symbolic link to nothing" in caplog.text
+
+
+def test_folder_that_cannot_be_listed_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path / "shut" / "film.dcm")
+    touch(tmp_path / "film.dcm")
+    scandir = os.scandir
+
+    def guarded(path: str) -> object:
+        if Path(path).name == "shut":
+            raise PermissionError(13, "no", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert relatives(tmp_path) == ["film.dcm"]
+    assert "the folder shut cannot be listed (PermissionError)" in caplog.text
 
 
 def test_pipes_are_no_films(tmp_path: Path) -> None:

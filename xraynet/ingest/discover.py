@@ -34,7 +34,8 @@ def find_films(paths: Iterable[str | Path], *, exclude: Collection[Path] = ()) -
 
     A file that is named itself is always given back, even where it is missing: it needs an outcome. In a folder, hidden
     files, DICOMDIR, sidecars and the pixel files of ``.mhd`` headers are passed over, folders in ``exclude`` (xraynet's own
-    output, for example) are not entered, and a symbolic link is followed only to a file inside the folder.
+    output, for example) are not entered, and a symbolic link is followed only to a file inside the folder. A folder that
+    cannot be listed and a link that is not followed are logged.
     """
     seen: set[Path] = set()
     shut = {Path(folder).resolve() for folder in exclude}
@@ -53,8 +54,11 @@ def _absolute(path: Path) -> Path:
 def _walk(root: Path, shut: Collection[Path]) -> Iterator[FoundFile]:
     root = _absolute(root)
     real_root = root.resolve()
-    for folder, folders, names in os.walk(root, followlinks=False):
+    for folder, folders, names in os.walk(root, followlinks=False, onerror=lambda error: _warn_unlisted(error, root)):
         here = Path(folder)
+        for name in sorted(folders):
+            if (here / name).is_symlink() and not name.startswith("."):
+                _log.warning("%s is a symbolic link to a folder; it was not followed", (here / name).relative_to(root))
         folders[:] = sorted(name for name in folders if not name.startswith(".") and (here / name).resolve() not in shut)
         pixel_files = _find_pixel_files(here, names)
         for name in sorted(names):
@@ -68,6 +72,13 @@ def _walk(root: Path, shut: Collection[Path]) -> Iterator[FoundFile]:
                 continue
             if path.is_file():
                 yield FoundFile(path=path, relative=path.relative_to(root).as_posix())
+            elif path.is_symlink():
+                _log.warning("%s is a symbolic link to nothing; it was passed over", path.relative_to(root))
+
+
+def _warn_unlisted(error: OSError, root: Path) -> None:
+    shown = Path(str(error.filename)).relative_to(root).as_posix()
+    _log.warning("the folder %s cannot be listed (%s); its files were passed over", shown, type(error).__name__)
 
 
 def _find_pixel_files(folder: Path, names: Iterable[str]) -> set[str]:
