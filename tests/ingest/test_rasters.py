@@ -108,6 +108,12 @@ def test_grey_jpeg_saved_as_colour_is_read_with_a_warning(film8: NDArray[np.uint
     assert film.warnings == ("The image stores grey as colour; one channel was read.",)
 
 
+def test_jpeg_of_four_inks_is_refused(film8: NDArray[np.uint8], tmp_path: Path) -> None:
+    none = Image.fromarray(np.zeros_like(film8))
+    Image.merge("CMYK", (none, none, none, Image.fromarray(film8))).save(tmp_path / "film.jpg")
+    assert code_of(tmp_path / "film.jpg") == "true-colour"
+
+
 def test_suffix_decides_nothing(film8: NDArray[np.uint8], tmp_path: Path) -> None:
     assert read_radiograph(write(tmp_path / "film.dcm", png(film8))).source_format == "png"
 

@@ -29,6 +29,8 @@ def read_raster(content: bytes, *, limits: DecodeLimits) -> Radiograph:
     """
     header = read_codestream(content)
     limits.check_size(height=header.height, width=header.width, samples=header.samples, what=f"the {_name(header)} image")
+    if header.kind != "png" and header.samples == 4:
+        raise FilmRefused("the JPEG has four inks (CMYK); grey was expected", code="true-colour")
     values = _decode_png(content) if header.kind == "png" else _decode_jpeg(content, header)
     if values.shape[:2] != (header.height, header.width):
         raise FilmFailed(f"the image decodes to {values.shape}; {header.height} x {header.width} was expected", code="damaged")
