@@ -1,9 +1,11 @@
 """What must never be committed, and what a release needs."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,26 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert f'__version__ = "{version}"' in (ROOT / "xraynet" / "__init__.py").read_text()
     assert f"version: {version}" in (ROOT / "CITATION.cff").read_text()
     assert f"## {version} " in (ROOT / "CHANGELOG.md").read_text()
+
+
+# Decoders that pydicom finds by itself.
+NEVER_IMPORTED = {"pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls"}
+
+
+def test_dependencies_are_what_the_package_imports_no_more_and_no_less() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[>=]", one)[0].lower() for one in project["dependencies"]}
+    imported: set[str] = set()
+    for path in (ROOT / "xraynet").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+    homes = packages_distributions()
+    needed = [
+        {home.lower().replace("_", "-") for home in homes[name]}
+        for name in imported - set(sys.stdlib_module_names) - {"xraynet"}
+    ]
+    assert all(home & declared for home in needed), [sorted(home) for home in needed if not home & declared]
+    assert declared - set().union(*needed) == NEVER_IMPORTED

@@ -23,7 +23,7 @@ def _versions() -> list[tuple[str, str]]:
 
     import xraynet
 
-    packages = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless", "pydicom", "imagecodecs", "SimpleITK")
+    packages = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless", "pydicom", "imagecodecs")
     lines = [("xraynet", xraynet.__version__), ("python", f"{platform.python_version()} on {platform.platform()}")]
     for package in packages:
         try:
