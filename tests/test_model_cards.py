@@ -31,9 +31,11 @@ def test_the_detector_goes_with_the_lungs_beside_it() -> None:
 
 
 def test_the_detector_says_where_it_comes_from() -> None:
-    settings = read_checkpoint(CHECKPOINTS / "xraynet.safetensors").settings
-    assert "NIH" in settings.provenance.film_sources
-    assert settings.provenance.preset == "nodule-cpu"
+    checkpoint = read_checkpoint(CHECKPOINTS / "xraynet.safetensors")
+    settings = checkpoint.settings
+    assert "NIH" in checkpoint.provenance.film_sources
+    assert "attribution" in checkpoint.provenance.terms
+    assert checkpoint.provenance.preset == "nodule-cpu"
     assert settings.operating_point.calibrated_on
     assert settings.operating_point.false_positives_per_normal_film is not None
     assert settings.operating_point.false_positives_per_normal_film <= 0.25
