@@ -47,9 +47,8 @@ def test_training_killed_again_and_again_gives_the_same_checkpoint(
     phantom_catalogue: Catalogue, tiny_run: RunConfig, tmp_path: Path, film_cache_folder: Path
 ) -> None:
     rng = np.random.default_rng(SEED)
-    training = replace(
-        tiny_run.training, state_every_steps=1, validate_every=3, total_steps=(2 * MOST_SAVES + 2) * (NUM_KILLS + 1)
-    )
+    num_steps = 2 * (MOST_SAVES + 1) * (NUM_KILLS + 1)
+    training = replace(tiny_run.training, state_every_steps=1, validate_every=4, total_steps=num_steps)
     write_config(replace(tiny_run, training=training), tmp_path / "run.toml")
     asked = ["train", "--catalogue", str(phantom_catalogue.path), "--config", str(tmp_path / "run.toml"), "--lungs", "none"]
     asked += ["--cache", str(film_cache_folder), "--device", "cpu", "--resume", "--out"]
