@@ -59,6 +59,14 @@ def test_table_that_understates_its_depth_is_believed_by_its_entries(read_with) 
     assert film.grey.voi.table.max() <= 1
 
 
+def test_signed_first_value_of_a_modality_table_written_as_unsigned(film8: NDArray[np.uint8], tmp_path: Path) -> None:
+    signed = film8.astype(np.int16) - 128
+    tags: dict[str, TagValue] = {"PixelRepresentation": 1, "BitsStored": 8, "ModalityLUTType": "US"}
+    table = item([256, 0x10000 - 128, 8], (255 - RAMP).astype("<u2").tobytes())
+    film = read_radiograph(write_dicom(tmp_path / "film.dcm", signed, ModalityLUTSequence=table, **tags))
+    assert np.allclose(film.modality_values(), 255 - film8.astype(float), atol=1e-3)
+
+
 def test_signed_first_value_written_as_unsigned(film8: NDArray[np.uint8], tmp_path: Path) -> None:
     table = item([256, 65536 - 128, 8], RAMP.astype("<u2").tobytes())
     path = write_dicom(tmp_path / "film.dcm", film8, RescaleSlope="1", RescaleIntercept="-128", VOILUTSequence=table)

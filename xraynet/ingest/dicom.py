@@ -39,7 +39,7 @@ def _read(content: bytes, limits: DecodeLimits) -> Radiograph:
     if raw.ndim == 3:
         raw = _merge_channels(raw)
         warnings.append("Photometric Interpretation is RGB with three equal channels; the film was read as grey.")
-    modality = read_modality(dataset, warnings)
+    modality = read_modality(dataset, header.stored, warnings)
     padding = read_padding(dataset, header.stored, warnings)
     lowest = 0.0
     if modality is None:

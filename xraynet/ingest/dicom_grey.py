@@ -13,11 +13,11 @@ from xraynet.radiograph import VoiLut, Window
 _LARGEST_TABLE: Final = 65536
 
 
-def read_modality(dataset: Dataset, warnings: list[str]) -> Rescale | ModalityLut | None:
+def read_modality(dataset: Dataset, stored: StoredFormat, warnings: list[str]) -> Rescale | ModalityLut | None:
     """The modality LUT or rescale (PS3.3 C.11.1); None where there is none. Garbage is warned about and ignored."""
     item = read_first_item(dataset, "ModalityLUTSequence")
     if item is not None:
-        table = _read_table(item)
+        table = _read_table(item, lowest_value=stored.value_range[0])
         if table is not None:
             first, values, bits = table
             return ModalityLut(first_value=first, table=values, bits=bits)
@@ -84,13 +84,13 @@ def _read_window(dataset: Dataset, warnings: list[str]) -> Window | None:
         return None
 
 
-def _read_table(item: Dataset, *, lowest_value: float = 0.0) -> tuple[int, NDArray[np.float32], int] | None:
+def _read_table(item: Dataset, *, lowest_value: float) -> tuple[int, NDArray[np.float32], int] | None:
     """(first value mapped, entries, bits per entry) of a LUT item (PS3.3 C.11.1.1.1); None where it is garbage."""
     descriptor = read_numbers(item, "LUTDescriptor")
     if len(descriptor) != 3:
         return None
     num_entries, first, bits = (int(number) for number in descriptor)
-    num_entries = _LARGEST_TABLE if num_entries == 0 else num_entries % _LARGEST_TABLE
+    num_entries = num_entries % _LARGEST_TABLE or _LARGEST_TABLE
     if first > 0x7FFF and lowest_value < 0:
         first -= 0x10000
     entries = _read_entries(item, num_entries, bits)
