@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from xraynet.files import open_atomically, sha256_of_file, write_text_atomically
+from xraynet.files import open_atomically, remove_torn_files, sha256_of_file, write_text_atomically
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_trace(tmp_path: Path) -> None:
@@ -16,6 +16,13 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_trace(tmp_path: Path) -> 
         raise RuntimeError("power")
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_only_halves_of_the_named_files_are_removed(tmp_path: Path) -> None:
+    for name in (".a.txt.k3jx.part", ".b.txt.k3jx.part", "a.txt", "a.txt.part"):
+        (tmp_path / name).write_text("x")
+    remove_torn_files(tmp_path, ("a.*",))
+    assert {path.name for path in tmp_path.iterdir()} == {".b.txt.k3jx.part", "a.txt", "a.txt.part"}
 
 
 def test_written_files_are_readable_by_others_as_the_umask_allows(tmp_path: Path) -> None:

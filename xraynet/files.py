@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +27,13 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_torn_files(folder: Path, names: Iterable[str]) -> None:
+    """Remove the halves at which a writer of ``names`` (glob patterns) was killed. Only for the one writer of ``folder``."""
+    for name in names:
+        for path in folder.glob(f".{name}.*.part"):
+            path.unlink()
 
 
 def _umask() -> int:

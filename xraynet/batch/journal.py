@@ -12,7 +12,7 @@ from typing import Final
 
 from xraynet.batch.options import RunKey, differing_parts
 from xraynet.errors import PredictionsError, XraynetError
-from xraynet.files import write_text_atomically
+from xraynet.files import remove_torn_files, write_text_atomically
 from xraynet.findings import Outcome
 
 OUTCOMES_NAME: Final = "outcomes.jsonl"
@@ -32,7 +32,7 @@ class Journal:
         self.restarted: tuple[str, ...] = ()
         earlier = _read_tables(folder / RUN_NAME)
         now = {**key.to_tables(), "digest": key.digest}
-        remove_torn_files(folder)
+        _remove_torn_results(folder)
         if earlier is not None and earlier.get("digest") != key.digest:
             self.restarted = tuple(name for name in differing_parts(earlier, now) if name != "digest")
             clear_results(folder)
@@ -114,14 +114,11 @@ def clear_results(folder: Path) -> None:
             path.unlink()
 
 
-def remove_torn_files(folder: Path) -> None:
-    """Remove the halves of files at which a run in ``folder`` was killed: they may hold an identity, and nobody reads them."""
-    for pattern in (*_TABLES, OUTCOMES_NAME, RUN_NAME):
-        for path in folder.glob(f".{pattern}.*.part"):
-            path.unlink()
+def _remove_torn_results(folder: Path) -> None:
+    # What a killed run left half written may hold an identity, and nobody reads it.
+    remove_torn_files(folder, (*_TABLES, OUTCOMES_NAME, RUN_NAME))
     for reading in _reading_folders(folder):
-        for path in reading.glob(".*.part"):
-            path.unlink()
+        remove_torn_files(reading, ("*",))
 
 
 def _reading_folders(folder: Path) -> Iterator[Path]:

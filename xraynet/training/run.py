@@ -14,7 +14,7 @@ from xraynet.detector.backbone import load_backbone_weights
 from xraynet.detector.network import Detector
 from xraynet.errors import CheckpointError, TrainingError
 from xraynet.evaluation.rules import parse_rule
-from xraynet.files import write_text_atomically
+from xraynet.files import remove_torn_files, write_text_atomically
 from xraynet.findings import LabelState
 from xraynet.ingest.catalogue import Catalogue, FilmEntry
 from xraynet.ingest.leaks import check_no_leaks
@@ -186,6 +186,7 @@ def _prepare_folder(out: Path, config: RunConfig, catalogue: Catalogue, run_fing
     if not resume and (out / STATE_FILE).exists():
         raise TrainingError(f"{out} holds a training run; --resume goes on with it, another --out starts a new one")
     out.mkdir(parents=True, exist_ok=True)
+    remove_torn_files(out, (STATE_FILE, BEST_FILE, CONFIG_FILE, RUN_FILE))
     if resume and (out / STATE_FILE).exists():
         return
     write_config(config, out / CONFIG_FILE)
