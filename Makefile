@@ -47,7 +47,7 @@ bench: $(VENV)/.development  ## Measure against peers and keep the figures
 	$(BIN)/python tests/benchmarks/run.py --out $(BENCH_OUT)
 
 soak: $(VENV)/.development  ## The large counts: thousands of files, dozens of kills
-	XRAYNET_SOAK=full $(BIN)/python -m pytest -q -m soak tests
+	XRAYNET_SOAK=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s -m soak tests
 
 test-tools:  ## Install the Debian packages that only tests need
 	bash tests/install_tools.sh

@@ -16,7 +16,8 @@ import psutil
 
 IS_FULL = os.environ.get("XRAYNET_SOAK") == "full"
 FIGURES = Path(__file__).resolve().parents[1] / "benchmarks" / "soak.json"
-_POLL_S = 0.01
+_POLL_S = 0.02
+_SAMPLE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def sit(
                     reached_at = now
                 if (reached_at is not None and now - reached_at >= after_s) or now - started_at > limit_s:
                     break
-                if kill_at is None and now - started_at > len(memory) * 0.1:
+                if kill_at is None and now - started_at > len(memory) * _SAMPLE_S:
                     memory.append((done, _resident_mib(running.pid)))
                 time.sleep(_POLL_S)
         finally:
