@@ -27,7 +27,7 @@ SEED = 20
 LARGEST_GROWTH = 1.15
 """Resident memory at its highest, over that of the first quarter of the files: what a run may keep of each film is little."""
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200 if soak.IS_FULL else 300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(7200 if soak.IS_FULL else 600)]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ MOST_SAVES = 4
 """A sitting is killed after 1 to this many states were written: it always gets on, and never to the end."""
 SEED = 21
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600 if soak.IS_FULL else 300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600 if soak.IS_FULL else 600)]
 
 
 class SaveCounter:
