@@ -127,6 +127,10 @@ def test_changed_unfinished_and_foreign_catalogues_are_refused(films: Path, inge
         ({**facts, "kind": "recipe"}, "does not say"),
         ({**facts, "schema_version": 99}, "version 99"),
         ({**facts, "split": None}, "lacks split"),
+        ({**facts, "split": {"seed": "x"}}, "wrong kind: ValueError"),
+        ({**facts, "split": {"fractions": [1]}}, "wrong kind: IndexError"),
+        ({**facts, "labels": ["a"]}, "wrong kind: TypeError"),
+        ({**facts, "target_classes": []}, "wrong kind: ValueError"),
     ]:
         (path / "catalogue.json").write_text(json.dumps(changed))
         with pytest.raises(CatalogueError, match=expected):
@@ -261,6 +265,14 @@ def test_dicom_keeps_its_own_facts_and_takes_the_tables_patient(tmp_path: Path) 
     assert entries["1.dcm"].patient_key == entries["2.dcm"].patient_key
     assert {entry.age_years for entry in entries.values()} == {90.0}
     assert read_entry(entries["2.dcm"]).spacing == PixelSpacing(0.9, 0.9)
+
+
+def test_catalogue_whose_locations_lack_a_film_is_refused(films: Path, ingest: Ingest) -> None:
+    path = ingest(films).path
+    locations = pd.read_parquet(path / "locations.parquet")
+    locations.iloc[2:].to_parquet(path / "locations.parquet", index=False)
+    with pytest.raises(CatalogueError, match=r"locations.parquet lacks 2 films, such as [0-9a-f]{16}"):
+        read_catalogue(path).entries()
 
 
 def test_entry_is_read_with_the_catalogues_facts_and_only_unchanged(films: Path, ingest: Ingest, make_film: MakeFilm) -> None:

@@ -105,12 +105,12 @@ class Catalogue:
             raise CatalogueError(
                 f"{self.path} has no locations.parquet, so it does not say where its films lie; ingest them here"
             )
-        return {
-            key: Path(root) / relative
-            for key, root, relative in zip(
-                self.locations["key"], self.locations["root"], self.locations["relative_path"], strict=True
-            )
-        }
+        places = zip(self.locations["key"], self.locations["root"], self.locations["relative_path"], strict=True)
+        paths = {key: Path(root) / relative for key, root, relative in places}
+        missing = set(self.films["key"]) - set(paths)
+        if missing:
+            raise CatalogueError(f"{self.path}/locations.parquet lacks {len(missing)} films, such as {min(missing)}")
+        return paths
 
 
 def write_catalogue(
@@ -189,7 +189,7 @@ def read_catalogue(path: Path) -> Catalogue:
 def _read_facts(path: Path) -> dict[str, object]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CatalogueError(
             f"{path.parent} is no catalogue: catalogue.json cannot be read ({type(error).__name__})"
         ) from error
@@ -207,15 +207,18 @@ def _facts_of(content: dict[str, object], path: Path) -> CatalogueFacts:
     if not isinstance(split, dict) or not isinstance(labels, list) or not isinstance(targets, list):
         raise CatalogueError(f"{path / 'catalogue.json'} lacks split, labels or target_classes")
     fractions = split.get("fractions")
-    return CatalogueFacts(
-        salt_fingerprint=str(content.get("salt_fingerprint", "")),
-        target_classes=tuple(str(name) for name in targets),
-        seed=int(split.get("seed", 0)),
-        fractions=None if fractions is None else (float(fractions[0]), float(fractions[1]), float(fractions[2])),
-        num_folds=int(split.get("num_folds", 0)),
-        labels=tuple((str(one["table"]), str(one["format"]), str(one["sha256"])) for one in labels),
-        xraynet_version=str(content.get("xraynet_version", "")),
-    )
+    try:
+        return CatalogueFacts(
+            salt_fingerprint=str(content.get("salt_fingerprint", "")),
+            target_classes=normalise_targets(str(name) for name in targets),
+            seed=int(split.get("seed", 0)),
+            fractions=None if fractions is None else (float(fractions[0]), float(fractions[1]), float(fractions[2])),
+            num_folds=int(split.get("num_folds", 0)),
+            labels=tuple((str(one["table"]), str(one["format"]), str(one["sha256"])) for one in labels),
+            xraynet_version=str(content.get("xraynet_version", "")),
+        )
+    except (TypeError, ValueError, LookupError) as error:
+        raise CatalogueError(f"{path / 'catalogue.json'} holds a value of the wrong kind: {type(error).__name__}") from error
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
