@@ -106,7 +106,16 @@ def test_outputs_and_spacing_are_read_from_the_command_line() -> None:
             parse_spacing(text)
 
 
-@pytest.mark.parametrize("options", [{"max_megapixels": 0}, {"decode_limit_s": -1.0}, {"spacing_mm": (0.0, 1.0)}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_megapixels": 0},
+        {"max_megapixels": float("nan")},
+        {"decode_limit_s": float("inf")},
+        {"decode_limit_s": -1.0},
+        {"spacing_mm": (0.0, 1.0)},
+    ],
+)
 def test_impossible_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must"):
         FolderOptions(**options)

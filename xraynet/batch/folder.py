@@ -135,7 +135,7 @@ class _FolderRun:
             options=options,
         )
         self.journal = Journal(out, key)
-        self._limits = DecodeLimits(max_pixels=round(options.max_megapixels * 1_000_000))
+        self._limits = DecodeLimits.of_megapixels(options.max_megapixels)
         self._done: dict[str, Outcome] = {}
         self._shown: dict[str, int] = {}
 

@@ -2,12 +2,19 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, get_args
 
 Output = Literal["reading", "heatmap", "overlay", "report", "index", "csv"]
 ALL_OUTPUTS: Final[tuple[Output, ...]] = get_args(Output)
+
+
+def check_limits(*, max_megapixels: float, decode_limit_s: float) -> None:
+    """Raises ValueError where a limit is no finite number above 0 (a NaN passes every plain comparison)."""
+    if not (0 < max_megapixels < math.inf and 0 < decode_limit_s < math.inf):
+        raise ValueError(f"limits are {max_megapixels} megapixels and {decode_limit_s} s; both must be above 0 and finite")
 
 
 @dataclass(frozen=True)
@@ -29,10 +36,7 @@ class FolderOptions:
     decode_limit_s: float = 120.0
 
     def __post_init__(self) -> None:
-        if self.max_megapixels <= 0 or self.decode_limit_s <= 0:
-            raise ValueError(
-                f"max_megapixels is {self.max_megapixels} and decode_limit_s {self.decode_limit_s}; both must be above 0"
-            )
+        check_limits(max_megapixels=self.max_megapixels, decode_limit_s=self.decode_limit_s)
         if self.spacing_mm is not None and not all(0 < side < 100 for side in self.spacing_mm):
             raise ValueError(f"spacing is {self.spacing_mm} mm; row and column must lie between 0 and 100")
 

@@ -85,7 +85,7 @@ class _SiteRun:
         self.options = options
         self.rule = parse_rule(MATCH_RULE)
         self.threshold = predictor.checkpoint.settings.operating_point.threshold
-        self._limits = DecodeLimits(max_pixels=round(options.max_megapixels * 1_000_000))
+        self._limits = DecodeLimits.of_megapixels(options.max_megapixels)
         self._num_missed_shown = num_missed_shown
         self._nodules: list[NoduleRecord] = []
         self._films: list[SiteFilm] = []

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from xraynet.batch.options import check_limits
 from xraynet.settings import config_to_dict
 from xraynet.simulation.distractor import DistractorConfig
 from xraynet.simulation.film import SIMULATOR_VERSION, SimulationConfig
@@ -51,8 +52,7 @@ class SiteOptions:
             raise ValueError(
                 f"{self.num_per_film} nodules a film from seed {self.seed}: 1 to 10, and a seed of 0 or more, were expected"
             )
-        if self.max_megapixels <= 0 or self.decode_limit_s <= 0:
-            raise ValueError(f"limits are {self.max_megapixels} megapixels and {self.decode_limit_s} s; both must be above 0")
+        check_limits(max_megapixels=self.max_megapixels, decode_limit_s=self.decode_limit_s)
 
     def to_tables(self) -> dict[str, object]:
         """What decides the drawn nodules, as plain values."""
