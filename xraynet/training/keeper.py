@@ -49,7 +49,7 @@ class BestKeeper:
             validation.films,
             rule=parse_rule(self.config.rule),
             target=self.config.target,
-            calibrated_on=f"validation films of catalogue {self.catalogue.fingerprint[:16]}, {simulated} of them simulated",
+            calibrated_on=f"validation films of catalogue {self.catalogue.fingerprint[:16]}, {simulated} of them with simulated nodules",
         )
         settings = CheckpointSettings(
             detector=self.config.detector,
