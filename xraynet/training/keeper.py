@@ -44,12 +44,13 @@ class BestKeeper:
 
     def write(self, checkpoint: Checkpoint, validation: Validation) -> Checkpoint:
         """Write a checkpoint with calibration and operating point from ``validation``."""
+        films = f"validation films of catalogue {self.catalogue.fingerprint[:16]}"
         simulated = sum(film.attributes.get("simulated") == "yes" for film in validation.films)
         calibrated = calibrate(
             validation.films,
             rule=parse_rule(self.config.rule),
             target=self.config.target,
-            calibrated_on=f"validation films of catalogue {self.catalogue.fingerprint[:16]}, {simulated} of them with simulated nodules",
+            calibrated_on=f"{films}, {simulated} of them with simulated nodules",
         )
         settings = CheckpointSettings(
             detector=self.config.detector,
