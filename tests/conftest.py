@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore_glob = ["support/loopback/*"]
+"""Read by subprocesses of their own, never by the collector."""
+
 SHARED_FILMS = Path(os.environ.get("XRAYNET_SHARED_FILMS", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
