@@ -10,7 +10,7 @@ import typer
 def train(
     catalogue: Annotated[Path, typer.Option(help="Catalogue folder, made by `xraynet ingest`.", exists=True, file_okay=False)],
     out: Annotated[Path, typer.Option(help="Run folder to write.")],
-    config: Annotated[str, typer.Option(help="Preset (nodule-cpu, nodule-gpu, tiny) or TOML file.")] = "nodule-cpu",
+    config: Annotated[str, typer.Option(help="Preset (nodule-cpu, nodule-gpu, tiny, …) or TOML file.")] = "nodule-cpu",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUT, as if it had never stopped.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     init_checkpoint: Annotated[
@@ -22,6 +22,9 @@ def train(
     cache: Annotated[Path | None, typer.Option(help="Where prepared films are kept; OUT/cache unless told.")] = None,
     steps: Annotated[int | None, typer.Option(help="Plan this many steps instead of the configuration's.", min=1)] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes of training.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What the checkpoint calls itself; the configuration's word for it unless told.")
+    ] = None,
 ) -> None:
     """Train a detector; writes OUT/best.safetensors, calibrated, with its operating point.
 
@@ -52,7 +55,7 @@ def train(
     segmenter = None if lungs == "none" else shipped_lungs() if lungs == "shipped" else LungSegmenter.from_file(lungs)
     best = train_detector(
         read_catalogue(catalogue),
-        replace(run_config, training=training),
+        replace(run_config, training=training, card=replace(run_config.card, name=name or run_config.card.name)),
         out=out,
         lungs=segmenter,
         options=RunOptions(resume=resume, device=device, cache=cache, start=init_checkpoint, preset=config),
