@@ -127,3 +127,18 @@ def test_wrong_sizes_and_scales_are_named() -> None:
     frame = Letterbox.of(stored_size=(4, 4), scale_y=1, scale_x=1, net_size=(4, 4))
     with pytest.raises(ValueError, match="letterbox is for films of"):
         frame.pixels_to_net(np.zeros((5, 4), np.float32))
+
+
+def test_enlarging_in_two_steps_agrees_with_sampling_every_stored_pixel() -> None:
+    frame = Letterbox.around(stored_size=(700, 500), scale_y=0.31, scale_x=0.29, multiple=32)
+    rows, columns = np.indices((frame.net_size[0] // 4, frame.net_size[1] // 4)).astype(np.float32)
+    smooth = np.exp(-((rows - 25) ** 2 + (columns - 18) ** 2) / 18).astype(np.float32)
+    stored = frame.pixels_to_stored(smooth)
+    y, x = np.indices((700, 500)) + 0.5
+    map_y = (y * frame.scale_y + frame.offset[0]) / 4 - 0.5
+    map_x = (x * frame.scale_x + frame.offset[1]) / 4 - 0.5
+    exact = np.exp(-((map_y - 25) ** 2 + (map_x - 18) ** 2) / 18)
+    assert np.abs(stored - exact).max() < 0.03
+    assert np.unravel_index(stored.argmax(), stored.shape) == pytest.approx(
+        np.unravel_index(exact.argmax(), exact.shape), abs=8
+    )

