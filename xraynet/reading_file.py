@@ -17,6 +17,7 @@ from xraynet.errors import PredictionsError
 from xraynet.files import write_text_atomically
 from xraynet.findings import READING_SCHEMA_VERSION, Reading
 from xraynet.radiograph import ViewPosition
+from xraynet.settings import exact_converter
 
 DISCLAIMER: Final = "Research use, not for diagnosis."
 
@@ -112,18 +113,8 @@ def _say(error: BaseException, expected: object) -> str:
     return cattrs.v.format_exception(error, expected if isinstance(expected, type) else None)
 
 
-def _structure_scalar(value: object, expected: type) -> object:
-    if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not expected:
-        raise TypeError(f"{value!r} is not {expected.__name__}")
-    return value
-
-
 def _make_converter() -> cattrs.Converter:
-    converter = cattrs.Converter()
-    for scalar in (int, float, str, bool):
-        converter.register_structure_hook(scalar, _structure_scalar)
+    converter = exact_converter(forbid_extra_keys=False)
     converter.register_structure_hook(ViewPosition, lambda value, _: ViewPosition(value))
     return converter
 

@@ -26,9 +26,7 @@ def structure_config(values: Mapping[str, object], config_type: type[Config], *,
     Raises ConfigError for an unknown key, a missing one, or a value that the dataclass refuses.
     """
     _check_keys(values, config_type, where=where, prefix="")
-    converter = cattrs.Converter(forbid_extra_keys=True, prefer_attrib_converters=True)
-    for scalar in (int, float, str, bool):
-        converter.register_structure_hook(scalar, _structure_scalar)
+    converter = exact_converter(forbid_extra_keys=True)
     try:
         return converter.structure(values, config_type)
     except cattrs.BaseValidationError as error:
@@ -39,6 +37,14 @@ def structure_config(values: Mapping[str, object], config_type: type[Config], *,
 
 def _say_what(error: BaseException, _: type | None) -> str:
     return str(error)
+
+
+def exact_converter(*, forbid_extra_keys: bool) -> cattrs.Converter:
+    """A converter that takes no scalar for another: "3" is no number, 1 is no truth value; a whole number is a float."""
+    converter = cattrs.Converter(forbid_extra_keys=forbid_extra_keys, prefer_attrib_converters=True)
+    for scalar in (int, float, str, bool):
+        converter.register_structure_hook(scalar, _structure_scalar)
+    return converter
 
 
 def _structure_scalar(value: object, expected: type) -> object:
