@@ -34,7 +34,8 @@ ALLOWED["checkpoint"] = ALLOWED["samples"] | {"samples"}
 ALLOWED["training"] = ALLOWED["checkpoint"] | {"checkpoint"}
 ALLOWED["inference"] = (ALLOWED["checkpoint"] | {"checkpoint", "reading_file"}) - {"reporting"}
 ALLOWED["batch"] = ALLOWED["training"] | {"inference", "training", "reading_file"}
-ALLOWED["config"] = ALLOWED["batch"] | {"batch"}
+ALLOWED["service"] = ALLOWED["batch"] | {"batch"}
+ALLOWED["config"] = ALLOWED["service"] | {"service"}
 ALLOWED["cli"] = ALLOWED["config"] | {"config"}
 
 NUMPY_ROOMS = (
@@ -49,7 +50,15 @@ NUMPY_ROOMS = (
     "settings",
 )
 NO_PYDICOM = {"pydicom", "highdicom"}
-PYDICOM_HOMES = ("ingest/dicom", "ingest/deidentify", "ingest/sr", "reporting/dicom_", "cli/doctor")
+PYDICOM_HOMES = (
+    "ingest/dicom",
+    "ingest/deidentify",
+    "ingest/sr",
+    "reporting/dicom_",
+    "service/node",
+    "service/dicom",
+    "cli/doctor",
+)
 
 
 def modules() -> list[Path]:
