@@ -49,6 +49,20 @@ def shared_films() -> Path:
     return SHARED_FILMS
 
 
+@pytest.fixture(scope="session")
+def orthanc_program() -> str:
+    """Orthanc with its DICOMweb plugin (``support/orthanc.py`` starts it); skips where it is not there, fails in CI."""
+    from orthanc import find_missing, find_program
+
+    missing = find_missing()
+    if missing is not None:
+        message = f"{missing}: make test-tools installs it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return find_program() or ""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The untyped lane runs only its own tests; the typed lane leaves them out."""
     untyped = os.environ.get("JAXTYPING_DISABLE") == "1"
