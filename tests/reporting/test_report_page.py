@@ -144,9 +144,9 @@ def test_the_page_needs_nothing_from_outside() -> None:
 
 def test_the_policy_names_exactly_the_parts_of_the_page() -> None:
     page = render()
-    style, script = read_part("report.css"), read_part("report.js")
+    style, script = read_part("report.css"), read_part("film.js", "report.js")
     assert f"<style>{style.text}</style>" in page
-    assert f"<script>{script.text}</script>" in page
+    assert f'<script type="module">{script.text}</script>' in page
     policy = html.unescape(re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page).group(1))
     assert policy == content_policy(style=style, script=script)
     assert "script-src 'none'" in content_policy(style=style, script=None)

@@ -59,9 +59,10 @@ class PagePart:
 
 
 @cache
-def read_part(name: str) -> PagePart:
-    """The shipped style sheet or script ``name``, ready to be put between its tags."""
-    text = (resources.files("xraynet.reporting") / "templates" / name).read_text(encoding="utf-8")
+def read_part(*names: str) -> PagePart:
+    """The shipped style sheet or script ``names``, one after the other, ready to be put between its tags."""
+    folder = resources.files("xraynet.reporting") / "templates"
+    text = "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
     digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
     return PagePart(text=Markup(text), csp_source=f"'sha256-{digest}'")  # noqa: S704 - our own file, not input
 
@@ -126,7 +127,7 @@ def render_report(
     worklist: str | None = None,
 ) -> str:
     """The report of one film as HTML. ``identity`` only under ``--identify``; ``worklist``: a relative link to it."""
-    style, script = read_part("report.css"), read_part("report.js")
+    style, script = read_part("report.css"), read_part("film.js", "report.js")
     page = {
         "reading": reading,
         "identity": identity_lines(identity) if identity is not None else [],

@@ -4,66 +4,25 @@
   const stage = by("stage"), layers = by("layers"), canvas = by("film"), heat = by("heat");
   const facts = JSON.parse(by("film-facts").textContent);
   const columns = canvas.width, rows = canvas.height;
-  const toModality = (level) => facts.intercept + facts.slope * level;
-  const ends = [toModality(1), toModality(facts.numLevels - 1)].sort((a, b) => a - b);
+  const ends = modalityEnds(facts);
   const range = ends[1] - ends[0];
   const smallest = range / 500;
   const start = { centre: facts.centre, width: Math.max(facts.width, smallest), shape: facts.shape };
   const view = { ...start, asStored: true, inverted: false, zoom: 1, x: 0, y: 0, fitted: true };
   let levels = null, storedTable = null, chosen = -1, drawn = 0;
 
-  async function inflate(text) {
-    const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
-  }
+  const fromBase64 = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
   async function unpack() {
-    const planes = await inflate(by("film-levels").textContent);
     const table = by("film-table").textContent;
-    if (table) storedTable = await inflate(table);
-    const size = rows * columns;
-    if (planes.length !== 2 * size) throw new Error("the packed film is incomplete");
-    levels = new Uint16Array(size);
-    for (let row = 0, at = 0; row < rows; row += 1) {
-      let level = 0;
-      for (let column = 0; column < columns; column += 1, at += 1) {
-        level = (level + ((planes[at] << 8) | planes[size + at])) & 0xffff;
-        levels[at] = level;
-      }
-    }
-  }
-
-  function shade(value) {
-    if (view.shape === "SIGMOID") return 1 / (1 + Math.exp((-4 * (value - view.centre)) / view.width));
-    if (view.shape === "LINEAR") {
-      if (view.width <= 1) return value > view.centre - 0.5 ? 1 : 0;
-      return (value - (view.centre - 0.5)) / (view.width - 1) + 0.5;
-    }
-    return (value - view.centre) / view.width + 0.5;
-  }
-
-  function lookup() {
-    const table = new Uint32Array(facts.numLevels);
-    const useStored = view.asStored && storedTable;
-    for (let level = 0; level < table.length; level += 1) {
-      let shown;
-      if (useStored) shown = storedTable[level] / 255;
-      else {
-        shown = Math.min(1, Math.max(0, shade(toModality(level))));
-        if (facts.inverted) shown = 1 - shown;
-      }
-      if (view.inverted) shown = 1 - shown;
-      const grey = level === 0 ? 0 : Math.round(shown * 255);
-      table[level] = (0xff000000 | (grey << 16) | (grey << 8) | grey) >>> 0;
-    }
-    return table;
+    if (table) storedTable = await inflate(fromBase64(table));
+    levels = await unpackLevels(fromBase64(by("film-levels").textContent), rows, columns);
   }
 
   function draw() {
     drawn = 0;
     if (!levels) return;
-    const table = lookup();
+    const table = shadeTable(facts, view, storedTable);
     const picture = new ImageData(columns, rows);
     const words = new Uint32Array(picture.data.buffer);
     for (let at = 0; at < words.length; at += 1) words[at] = table[levels[at]];
