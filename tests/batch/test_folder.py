@@ -20,7 +20,8 @@ from PIL import Image
 from pydicom.uid import JPEGLosslessSV1
 
 from xraynet.batch.decode import DecodeRequest, DecodeWorker, decode_film
-from xraynet.batch.folder import facts_of_checkpoint, predict_folder
+from xraynet.batch.film_reader import facts_of_checkpoint
+from xraynet.batch.folder import predict_folder
 from xraynet.batch.journal import hold_folder
 from xraynet.batch.options import FolderOptions
 from xraynet.checkpoint import OperatingPoint

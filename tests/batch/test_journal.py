@@ -6,7 +6,7 @@ import pytest
 
 from xraynet.batch.journal import Journal, clear_results, read_outcomes
 from xraynet.batch.options import FolderOptions, RunKey, differing_parts, parse_outputs, parse_spacing
-from xraynet.errors import PredictionsError
+from xraynet.errors import PredictionsError, XraynetError
 from xraynet.findings import Outcome
 
 KEY = RunKey(checkpoint="c", lungs="l", precision="float32", version="0.1.0", options=FolderOptions())
@@ -62,6 +62,17 @@ def test_another_key_clears_the_folder_and_says_what_differs(tmp_path: Path) -> 
     assert journal.restarted == ("checkpoint", "identify")
     assert journal.outcomes() == []
     assert Journal(tmp_path, other).restarted == ()
+
+
+def test_results_that_cannot_be_made_again_outlive_another_key(tmp_path: Path) -> None:
+    Journal(tmp_path, KEY).append(DONE)
+    other = replace(KEY, checkpoint="d")
+    journal = Journal(tmp_path, other, other_key="keep")
+    assert (journal.restarted, journal.outcomes()) == (("checkpoint",), [DONE])
+    (tmp_path / "node").mkdir()
+    with pytest.raises(XraynetError, match="xraynet listen"):
+        Journal(tmp_path, KEY)
+    assert Journal(tmp_path, other).outcomes() == [DONE]
 
 
 def test_a_damaged_run_file_counts_as_another_key(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xraynet.batch.folder import facts_of_checkpoint
+from xraynet.batch.film_reader import facts_of_checkpoint
 from xraynet.geometry import box_centres, intersection_over_union
 from xraynet.inference.predictor import Predictor
 from xraynet.ingest.read import read_radiograph

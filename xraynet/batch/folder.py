@@ -9,40 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import xraynet
 from xraynet.batch.decode import DecodeRequest, DecodeWorker
-from xraynet.batch.film_files import (
-    READING_NAME,
-    REPORT_NAME,
-    ModelFacts,
-    find_thumbnail,
-    read_identity,
-    render_film,
-    write_film,
-    write_tables,
-)
+from xraynet.batch.film_files import READING_NAME
+from xraynet.batch.film_reader import FilmReader, reading_folder
 from xraynet.batch.journal import Journal, hold_folder
-from xraynet.batch.options import DEFAULT_OPTIONS, FolderOptions, RunKey
-from xraynet.checkpoint import Checkpoint
-from xraynet.errors import FilmError, FilmFailed, FilmRefused, PredictionsError, XraynetError
+from xraynet.batch.options import DEFAULT_OPTIONS, FolderOptions
+from xraynet.batch.worklist_files import write_worklist
+from xraynet.errors import FilmError, FilmFailed, XraynetError
 from xraynet.findings import Outcome, OutcomeStatus, count_by_status
-from xraynet.inference.predictor import Analysis, Predictor
+from xraynet.inference.predictor import Predictor
 from xraynet.ingest.discover import FoundFile, find_films
 from xraynet.ingest.limits import DecodeLimits
 from xraynet.ingest.read import sha256_of_film
 from xraynet.radiograph import Radiograph
-from xraynet.reading_file import read_reading
-from xraynet.reporting.colour import ColourScale
-from xraynet.reporting.words import OperatingFacts, describe_gate
-from xraynet.reporting.worklist import (
-    WorklistRow,
-    failures_csv,
-    films_csv,
-    findings_csv,
-    page_names,
-    render_worklist,
-    sort_rows,
-)
 
 LOOK_AHEAD: Final = 3
 """Films decoded or waiting to be decoded while one is read: bounds the memory of a run of any length."""
@@ -70,21 +49,6 @@ class _Item:
     kept: Outcome | None = None
     ticket: int | None = None
     broken: FilmError | None = None
-
-
-def facts_of_checkpoint(checkpoint: Checkpoint) -> ModelFacts:
-    """What documents say of a checkpoint's operating point."""
-    point = checkpoint.settings.operating_point
-    rule = f" (rule {point.rule})" if point.rule else ""
-    operating = OperatingFacts(
-        threshold=point.threshold,
-        sensitivity=point.sensitivity,
-        low=point.sensitivity_low,
-        high=point.sensitivity_high,
-        measured_on=f"{point.calibrated_on}{rule}" if point.calibrated_on else "",
-        false_positives_per_normal_film=point.false_positives_per_normal_film,
-    )
-    return ModelFacts(operating=operating, scale=ColourScale.of_threshold(point.threshold))
 
 
 def predict_folder(
@@ -123,18 +87,9 @@ def predict_folder(
 
 class _FolderRun:
     def __init__(self, predictor: Predictor, *, out: Path, options: FolderOptions) -> None:
-        self.predictor = predictor
         self.options = options
-        self.out = out
-        self.facts = facts_of_checkpoint(predictor.checkpoint)
-        key = RunKey(
-            checkpoint=predictor.checkpoint.fingerprint,
-            lungs=predictor.lungs.fingerprint,
-            precision=predictor.precision,
-            version=xraynet.__version__,
-            options=options,
-        )
-        self.journal = Journal(out, key)
+        self.reader = FilmReader.of(predictor, out=out, options=options)
+        self.journal = Journal(out, self.reader.key)
         self._limits = DecodeLimits.of_megapixels(options.max_megapixels)
         self._done: dict[str, Outcome] = {}
         self._shown: dict[str, int] = {}
@@ -165,7 +120,7 @@ class _FolderRun:
 
     def _is_whole(self, outcome: Outcome) -> bool:
         has_reading = outcome.status == "ok" or outcome.code.startswith("gate.")
-        return not has_reading or (self._folder(outcome.id) / READING_NAME).is_file()
+        return not has_reading or (reading_folder(self.reader.out, outcome.id) / READING_NAME).is_file()
 
     def _settle(self, item: _Item, worker: DecodeWorker) -> tuple[Outcome, bool]:
         started_at = time.perf_counter()
@@ -174,9 +129,9 @@ class _FolderRun:
             return item.kept, True
         if item.ticket is not None:
             decoded = worker.take(item.ticket)
-            outcome = self._conclude(item, decoded, started_at=started_at)
+            outcome = self._conclude(item, decoded, started_at)
         elif item.broken is not None:
-            outcome = self._conclude(item, item.broken, started_at=started_at)
+            outcome = self._conclude(item, item.broken, started_at)
         else:  # the same content, met before in this run
             elapsed_s = round(time.perf_counter() - started_at, 3)
             outcome = replace(self._done[item.sha256], path=item.shown, elapsed_s=elapsed_s)
@@ -185,37 +140,8 @@ class _FolderRun:
         self.journal.append(outcome)
         return outcome, False
 
-    def _conclude(self, item: _Item, decoded: Radiograph | FilmError, *, started_at: float) -> Outcome:
-        status: OutcomeStatus
-        try:
-            if isinstance(decoded, FilmError):
-                raise decoded
-            analysis, files = self._read(item, decoded)
-        except FilmError as error:
-            status = "refused" if isinstance(error, FilmRefused) else "failed"
-            code, reason = error.code, error.reason
-        except Exception as error:  # the one boundary where a file may fail in any way, and the run goes on
-            status, code, reason = "failed", "internal-error", f"xraynet broke on this film with {type(error).__name__}"
-        else:
-            write_film(self._folder(item.sha256[:16]), analysis, files)
-            reading = analysis.reading
-            status = reading.status
-            code = "" if status == "ok" else f"gate.{reading.gate.reasons[0]}"
-            reason = "" if status == "ok" else describe_gate(reading.gate.reasons)
-        return Outcome(
-            path=item.shown,
-            id=item.sha256[:16],
-            sha256=item.sha256,
-            status=status,
-            code=code,
-            reason=reason,
-            elapsed_s=round(time.perf_counter() - started_at, 3),
-        )
-
-    def _read(self, item: _Item, film: Radiograph) -> tuple[Analysis, dict[str, bytes]]:
-        film = replace(film, path="" if self.options.hash_paths else item.shown, sha256=item.sha256)
-        analysis = self.predictor.analyse(film, enforce_gate=self.options.enforce_gate)
-        return analysis, render_film(film, analysis, facts=self.facts, options=self.options)
+    def _conclude(self, item: _Item, decoded: Radiograph | FilmError, started_at: float) -> Outcome:
+        return self.reader.conclude(decoded, shown=item.shown, sha256=item.sha256, started_at=started_at)
 
     def _name(self, file: FoundFile, sha256: str) -> str:
         """What a file is called in outcomes: its path under the input root, or, under ``hash_paths``, its content's id."""
@@ -223,59 +149,10 @@ class _FolderRun:
         self._shown[name] = self._shown.get(name, 0) + 1
         return name if self._shown[name] == 1 else f"{name}#{self._shown[name]}"
 
-    def _folder(self, reading_id: str) -> Path:
-        return self.out / "readings" / reading_id
-
     def finish(self) -> None:
         """Write the worklist and the tables over everything that the folder holds."""
         self.journal.compact()
-        outcomes = self.journal.outcomes()
-        wanted = self.options.outputs & {"index", "csv"}
-        rows = sort_rows(self._rows(outcomes)) if wanted else []
-        texts: dict[str, str] = {}
-        if "csv" in wanted:
-            texts["findings.csv"] = findings_csv(rows, with_identity=self.options.identify)
-            texts["films.csv"] = films_csv(rows, with_identity=self.options.identify)
-            texts["failures.csv"] = failures_csv(outcomes)
-        write_tables(self.out, texts)
-        if "index" in wanted:
-            identity = self.predictor.checkpoint.identity
-            model = f"Model {identity.name}, version {identity.version}"
-            names = page_names(len(rows))
-            for stale in set(self.out.glob("index-*.html")) - {self.out / name for name in names}:
-                stale.unlink()
-            for page, name in enumerate(names):
-                write_tables(self.out, {name: render_worklist(rows, page=page, facts=self.facts.operating, model=model)})
-
-    def _rows(self, outcomes: Iterable[Outcome]) -> Iterator[WorklistRow]:
-        of_reading: dict[str, list[Outcome]] = {}
-        for outcome in outcomes:
-            if outcome.status == "ok" or outcome.code.startswith("gate."):
-                of_reading.setdefault(outcome.id, []).append(outcome)
-            else:
-                yield WorklistRow(paths=(outcome.path,), status=outcome.status, code=outcome.code, reason=outcome.reason)
-        for reading_id, twins in of_reading.items():
-            yield self._row(reading_id, twins)
-
-    def _row(self, reading_id: str, twins: list[Outcome]) -> WorklistRow:
-        folder, first = self._folder(reading_id), twins[0]
-        paths = tuple(twin.path for twin in twins)
-        try:
-            reading = read_reading(folder / READING_NAME)
-        except PredictionsError:
-            reason = "its reading.json was removed or changed; delete outcomes.jsonl and run again"
-            return WorklistRow(paths=paths, status="failed", code="internal-error", reason=reason)
-        has_report = "report" in self.options.outputs
-        return WorklistRow(
-            paths=paths,
-            status=first.status,
-            code=first.code,
-            reason=first.reason,
-            reading=replace(reading, detections=reading.reported),
-            report=f"readings/{reading_id}/{REPORT_NAME}" if has_report else None,
-            thumbnail=find_thumbnail(folder),
-            identity=read_identity(folder) if self.options.identify else None,
-        )
+        write_worklist(self.journal.outcomes(), reader=self.reader)
 
 
 def _printable(name: str) -> str:

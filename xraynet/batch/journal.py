@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from xraynet.batch.options import RunKey, differing_parts
 from xraynet.errors import PredictionsError, XraynetError
@@ -17,6 +17,8 @@ from xraynet.findings import Outcome
 
 OUTCOMES_NAME: Final = "outcomes.jsonl"
 RUN_NAME: Final = "run.json"
+NODE_NAME: Final = "node"
+"""The folder in which a node beside the PACS keeps its queue, within its folder of results."""
 _FIELDS: Final = frozenset(item.name for item in fields(Outcome))
 _STATUSES: Final = ("ok", "refused", "failed")
 _TABLES: Final = ("index.html", "index-*.html", "findings.csv", "films.csv", "failures.csv")
@@ -25,8 +27,12 @@ _TABLES: Final = ("index.html", "index-*.html", "findings.csv", "films.csv", "fa
 class Journal:
     """The outcomes of a folder of results: those of earlier runs under the same key, and those of this one."""
 
-    def __init__(self, folder: Path, key: RunKey) -> None:
-        """Open the journal in ``folder``. Results of another key are cleared away: ``restarted`` names what differs."""
+    def __init__(self, folder: Path, key: RunKey, *, other_key: Literal["clear", "keep"] = "clear") -> None:
+        """Open the journal in ``folder``; ``restarted`` names what differs from the key of the results that are there.
+
+        Those are cleared away, for a run reads its films again; ``other_key="keep"`` is for whoever cannot, and leaves
+        each as it was read (every reading names its checkpoint).
+        """
         self.folder = folder
         self.path = folder / OUTCOMES_NAME
         self.restarted: tuple[str, ...] = ()
@@ -35,7 +41,9 @@ class Journal:
         _remove_torn_results(folder)
         if earlier is not None and earlier.get("digest") != key.digest:
             self.restarted = tuple(name for name in differing_parts(earlier, now) if name != "digest")
-            clear_results(folder)
+            if other_key == "clear":
+                _refuse_service_folder(folder, self.restarted)
+                clear_results(folder)
         self._outcomes = {outcome.path: outcome for outcome in read_outcomes(self.path, torn="drop")}
         write_text_atomically(folder / RUN_NAME, json.dumps(now, indent=1) + "\n")
         self.compact()
@@ -112,6 +120,15 @@ def clear_results(folder: Path) -> None:
     for pattern in (*_TABLES, OUTCOMES_NAME):
         for path in folder.glob(pattern):
             path.unlink()
+
+
+def _refuse_service_folder(folder: Path, differing: tuple[str, ...]) -> None:
+    # The films that a node received are gone after a while, so its readings could not be made again.
+    if (folder / NODE_NAME).is_dir():
+        raise XraynetError(
+            f"{folder}: the results of `xraynet listen` are kept there, made with another {', '.join(differing)}; "
+            "give another folder"
+        )
 
 
 def _remove_torn_results(folder: Path) -> None:

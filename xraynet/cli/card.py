@@ -43,7 +43,7 @@ def _read_figures(text: str) -> "CardFigures":
 
 def facts_of(checkpoint: "Checkpoint", *, num_bytes: int) -> "CardFacts":
     """What the checkpoint says of itself, as the card's plain facts."""
-    from xraynet.batch.folder import facts_of_checkpoint
+    from xraynet.batch.film_reader import facts_of_checkpoint
     from xraynet.reporting.model_card import CardFacts
 
     settings, origins = checkpoint.settings, checkpoint.provenance

@@ -1,0 +1,98 @@
+"""One decoded film on its way to an outcome: read, its files written, and whatever goes wrong told as an outcome."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import xraynet
+from xraynet.batch.film_files import ModelFacts, render_film, write_film
+from xraynet.batch.options import FolderOptions, RunKey
+from xraynet.checkpoint import Checkpoint
+from xraynet.errors import FilmError, FilmRefused
+from xraynet.findings import Outcome, OutcomeStatus
+from xraynet.inference.predictor import Analysis, Predictor
+from xraynet.radiograph import Radiograph
+from xraynet.reporting.colour import ColourScale
+from xraynet.reporting.words import OperatingFacts, describe_gate
+
+
+def facts_of_checkpoint(checkpoint: Checkpoint) -> ModelFacts:
+    """What documents say of a checkpoint's operating point."""
+    point = checkpoint.settings.operating_point
+    rule = f" (rule {point.rule})" if point.rule else ""
+    operating = OperatingFacts(
+        threshold=point.threshold,
+        sensitivity=point.sensitivity,
+        low=point.sensitivity_low,
+        high=point.sensitivity_high,
+        measured_on=f"{point.calibrated_on}{rule}" if point.calibrated_on else "",
+        false_positives_per_normal_film=point.false_positives_per_normal_film,
+    )
+    return ModelFacts(operating=operating, scale=ColourScale.of_threshold(point.threshold))
+
+
+def reading_folder(out: Path, reading_id: str) -> Path:
+    """Where the files of a reading lie in a folder of results."""
+    return out / "readings" / reading_id
+
+
+@dataclass(frozen=True, eq=False)
+class FilmReader:
+    """The one road from a decoded film to its outcome, for a run over a folder and for whatever else reads films."""
+
+    predictor: Predictor
+    out: Path
+    options: FolderOptions
+    facts: ModelFacts
+
+    @classmethod
+    def of(cls, predictor: Predictor, *, out: Path, options: FolderOptions) -> "FilmReader":
+        """The reader that writes what ``options`` ask for into ``out``."""
+        return cls(predictor=predictor, out=out, options=options, facts=facts_of_checkpoint(predictor.checkpoint))
+
+    @property
+    def key(self) -> RunKey:
+        """All that the results depend on, besides the films."""
+        return RunKey(
+            checkpoint=self.predictor.checkpoint.fingerprint,
+            lungs=self.predictor.lungs.fingerprint,
+            precision=self.predictor.precision,
+            version=xraynet.__version__,
+            options=self.options,
+        )
+
+    def conclude(self, decoded: Radiograph | FilmError, *, shown: str, sha256: str, started_at: float) -> Outcome:
+        """Read one film and write its files; ``shown`` is what the film is called, ``started_at`` of ``perf_counter``.
+
+        Never raises for what is wrong with the film; an OSError of the disk that the files go to is the caller's.
+        """
+        status: OutcomeStatus
+        try:
+            if isinstance(decoded, FilmError):
+                raise decoded
+            analysis, files = self._read(decoded, shown=shown, sha256=sha256)
+        except FilmError as error:
+            status = "refused" if isinstance(error, FilmRefused) else "failed"
+            code, reason = error.code, error.reason
+        except Exception as error:  # the one boundary where a file may fail in any way, and the run goes on
+            status, code, reason = "failed", "internal-error", f"xraynet broke on this film with {type(error).__name__}"
+        else:
+            write_film(reading_folder(self.out, sha256[:16]), analysis, files)
+            reading = analysis.reading
+            status = reading.status
+            code = "" if status == "ok" else f"gate.{reading.gate.reasons[0]}"
+            reason = "" if status == "ok" else describe_gate(reading.gate.reasons)
+        return Outcome(
+            path=shown,
+            id=sha256[:16],
+            sha256=sha256,
+            status=status,
+            code=code,
+            reason=reason,
+            elapsed_s=round(time.perf_counter() - started_at, 3),
+        )
+
+    def _read(self, film: Radiograph, *, shown: str, sha256: str) -> tuple[Analysis, dict[str, bytes]]:
+        film = replace(film, path="" if self.options.hash_paths else shown, sha256=sha256)
+        analysis = self.predictor.analyse(film, enforce_gate=self.options.enforce_gate)
+        return analysis, render_film(film, analysis, facts=self.facts, options=self.options)
