@@ -10,13 +10,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "xraynet"
 
 # What each room may import of xraynet, besides itself.
-FOUNDATION = {"errors", "files", "csv_text", "geometry", "settings"}
+FOUNDATION = {"errors", "files", "csv_text", "geometry", "lung_frame", "settings"}
 FILM = FOUNDATION | {"radiograph", "findings"}
 ALLOWED = {
     "errors": set(),
     "files": {"errors"},
     "csv_text": {"errors"},
     "geometry": {"errors"},
+    "lung_frame": set(),
     "settings": {"errors"},
     "radiograph": FOUNDATION,
     "findings": FOUNDATION | {"radiograph"},
@@ -40,6 +41,7 @@ ALLOWED["cli"] = ALLOWED["config"] | {"config"}
 
 NUMPY_ROOMS = (
     "geometry",
+    "lung_frame",
     "radiograph",
     "findings",
     "preparation",

@@ -10,14 +10,15 @@ from jaxtyping import Bool, Float32
 from numpy.typing import NDArray
 
 from xraynet.geometry import Boxes, empty_boxes
+from xraynet.lung_frame import LungBoxes
+from xraynet.lung_frame import Side as Side
+from xraynet.lung_frame import Zone as Zone
 from xraynet.radiograph import SpacingPlane, ViewPosition
 
 READING_SCHEMA_VERSION: Final = 1
 LOWEST_KEPT_SCORE: Final = 0.001
 MOST_KEPT_DETECTIONS: Final = 100
 
-Side = Literal["right", "left"]
-Zone = Literal["upper", "mid", "lower"]
 OutcomeStatus = Literal["ok", "refused", "failed"]
 
 
@@ -154,7 +155,10 @@ class FilmFacts:
 
 @dataclass(frozen=True)
 class Reading:
-    """Everything xraynet says of one film. ``film_score`` is None where the film was not analysed."""
+    """Everything xraynet says of one film. ``film_score`` is None where the film was not analysed.
+
+    ``lungs``: where the lung fields lie, for comparison with another film; None where they are not to be relied on.
+    """
 
     source: FilmSource
     status: OutcomeStatus
@@ -166,6 +170,7 @@ class Reading:
     checkpoint: CheckpointIdentity
     operating_threshold: float
     gate_enforced: bool = True
+    lungs: LungBoxes | None = None
 
     def __post_init__(self) -> None:
         if self.film_score is None and self.detections:

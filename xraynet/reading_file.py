@@ -38,6 +38,7 @@ def reading_to_dict(reading: Reading) -> dict[str, object]:
         "detections": list(tables["detections"]),
         "warnings": list(reading.warnings),
         "checkpoint": tables["checkpoint"],
+        "lungs": tables["lungs"],
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from xraynet.errors import PredictionsError, XraynetError
 from xraynet.findings import CheckpointIdentity, FilmFacts, FilmSource, Finding, GateVerdict, Reading
+from xraynet.lung_frame import LungBoxes
 from xraynet.radiograph import ViewPosition
 from xraynet.reading_file import read_reading, read_schema, reading_to_dict, write_reading
 
@@ -111,3 +112,19 @@ def test_what_is_not_json_is_an_error(tmp_path: Path, text: str) -> None:
 def test_a_missing_reading_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PredictionsError, match="cannot be read"):
         read_reading(tmp_path / "reading.json")
+
+
+def test_lung_boxes_travel_with_a_reading_and_older_files_lack_them(tmp_path: Path) -> None:
+    path = tmp_path / "reading.json"
+    with_lungs = replace(make_reading(), lungs=LungBoxes(right=(5.0, 10.0, 45.5, 150.0), left=None, mirrored=True))
+    write_reading(path, with_lungs)
+    assert read_reading(path) == with_lungs
+    tables = json.loads(path.read_text())
+    jsonschema.validate(tables, read_schema())
+    del tables["lungs"]
+    jsonschema.validate(tables, read_schema())
+    path.write_text(json.dumps(tables))
+    assert read_reading(path) == make_reading()
+    path.write_text(json.dumps({**tables, "lungs": {"right": [5, 10, 5, 150], "left": None, "mirrored": False}}))
+    with pytest.raises(PredictionsError, match="a lung field's box"):
+        read_reading(path)

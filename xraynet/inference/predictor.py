@@ -5,7 +5,7 @@
 >>> reading = predictor.read(xraynet.read_radiograph("film.dcm"))  # doctest: +SKIP
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,6 +20,7 @@ from xraynet.detector.network import Detector
 from xraynet.findings import FilmFacts, FilmSource, Finding, GateVerdict, NoduleDetections, Reading
 from xraynet.geometry import Boxes, clip_boxes, diameters_mm
 from xraynet.inference.heatmap import ScoreMap
+from xraynet.lung_frame import LungBoxes
 from xraynet.lungs.fields import LungFields
 from xraynet.lungs.segmenter import LungSegmenter, shipped_lungs
 from xraynet.lungs.zones import locate_finding
@@ -120,6 +121,7 @@ class Predictor:
                 film_score=findings[0].score if findings else 0.0,
                 warnings=warnings,
                 enforced=enforce_gate,
+                lungs=replace(fields.boxes, mirrored=fields.mirrored or radiograph.mirrored) if verdict.passed else None,
             ),
             heat=heat,
         )
@@ -173,6 +175,7 @@ class Predictor:
         film_score: float | None = None,
         warnings: tuple[str, ...] = (),
         enforced: bool = True,
+        lungs: LungBoxes | None = None,
     ) -> Reading:
         height, width = radiograph.size
         spacing = radiograph.spacing
@@ -193,6 +196,7 @@ class Predictor:
             checkpoint=self.checkpoint.identity,
             operating_threshold=self.checkpoint.settings.operating_point.threshold,
             gate_enforced=enforced,
+            lungs=lungs,
         )
 
 

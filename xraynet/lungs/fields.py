@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32
 from numpy.typing import NDArray
 
 from xraynet.geometry import Boxes, Letterbox, clip_boxes, empty_boxes
+from xraynet.lung_frame import BoxEdges, LungBoxes
 
 # A lung smaller than this part of the thumbnail, or of the other lung, is a gas bubble or a gap, not a lung.
 SMALLEST_PART_OF_THUMBNAIL: Final = 0.004
@@ -55,6 +56,11 @@ class LungFields:
     def box(self) -> Boxes:
         """The box around both lung fields."""
         return self._box_of(self._right_mask | self._left_mask)
+
+    @property
+    def boxes(self) -> LungBoxes:
+        """The boxes of both lung fields as a reading keeps them."""
+        return LungBoxes(right=_edges(self.right_box), left=_edges(self.left_box), mirrored=self.mirrored)
 
     @cached_property
     def _lungs(self) -> tuple[Bool[NDArray[np.bool_], "side side"], Bool[NDArray[np.bool_], "side side"]]:
@@ -107,3 +113,10 @@ class LungFields:
         clipped = clip_boxes(self.letterbox.boxes_to_stored(box), size=self.letterbox.stored_size)
         lies_within = (clipped[0, 2] > clipped[0, 0]) & (clipped[0, 3] > clipped[0, 1])
         return clipped if lies_within else empty_boxes()
+
+
+def _edges(box: Boxes) -> BoxEdges | None:
+    if not len(box):
+        return None
+    x1, y1, x2, y2 = (round(float(edge), 2) for edge in box[0])
+    return (x1, y1, x2, y2)
