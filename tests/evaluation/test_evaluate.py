@@ -1,6 +1,7 @@
 """The whole evaluation: figures, groups, notes, and a file that reads back."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from xraynet.evaluation.metrics import froc_score, node21_score, sensitivity_at
 from xraynet.evaluation.results import EvaluationSubject, read_metrics, write_metrics
 from xraynet.evaluation.rules import JSRT_25MM, NODE21, parse_rule
 from xraynet.evaluation.subgroups import tabulate_subgroups
+from xraynet.lung_frame import LungBoxes
 
 A, ELSEWHERE = (100, 100, 120, 120), (300, 300, 320, 320)
 SUBJECT = EvaluationSubject(detector="demo", films="hand-made films")
@@ -105,6 +107,22 @@ def test_groups_by_size_subtlety_view_sex_and_age_by_hand(grouped) -> None:
     pa = tables["view"].rows[1]
     assert pa.false_positives_per_film.value == 0.5
     assert pa.film_auc.value == 1.0
+
+
+def test_nodules_are_tabled_by_the_third_of_the_lung_that_they_lie_in(make_film) -> None:
+    lungs = LungBoxes(right=(50, 50, 190, 350), left=(210, 50, 350, 350))
+    films = [
+        replace(make_film("a", [A], [(A, 0.9)], attributes={"source": "dicom"}), lungs=lungs),
+        replace(make_film("b", [(60, 320, 80, 340)], attributes={"source": "png"}), lungs=lungs),
+        make_film("c", [A]),
+    ]
+    tables = {table.trait: table for table in tabulate_subgroups(match_films(films, NODE21), threshold=0.5, config=QUICK)}
+    assert [(row.group, row.num_nodules, row.recall.value) for row in tables["zone"].rows] == [
+        ("upper", 1, 1.0),
+        ("lower", 1, 0.0),
+        ("unknown", 1, 0.0),
+    ]
+    assert [(row.group, row.num_films) for row in tables["source"].rows] == [("dicom", 1), ("png", 1), ("unknown", 1)]
 
 
 def test_traits_that_nobody_knows_have_no_table(make_film) -> None:

@@ -96,12 +96,16 @@ def test_precision_and_recall_at_a_threshold_by_hand(four_films) -> None:
     assert figures.false_positives_per_normal_film == 0.5
     assert figures.film_sensitivity == 0.5
     assert figures.film_specificity == 0.5
+    assert figures.num_films_called == (1, 1, 1, 1)
+    assert (figures.film_ppv, figures.film_npv) == (0.5, 0.5)
 
 
 def test_precision_without_a_mark_is_undefined_and_recall_is_zero(four_films) -> None:
     figures = precision_recall(match_films(four_films, NODE21), 0.95)
     assert figures.precision is None
     assert figures.recall == 0.0
+    assert figures.film_ppv is None
+    assert figures.num_films_called == (0, 0, 2, 2)
 
 
 def test_average_precision_by_hand(make_film) -> None:

@@ -20,6 +20,7 @@ from xraynet.findings import (
     NoduleDetections,
     Reading,
 )
+from xraynet.lung_frame import LungBoxes
 from xraynet.radiograph import PixelSpacing, ViewPosition
 from xraynet.reading_file import write_reading
 
@@ -35,6 +36,7 @@ class Film:
     age_years: float | None = 61.0
     spacing: PixelSpacing | None = None
     film_has_nodule: bool | None = None
+    source_format: str = ""
 
 
 def reading_of(sha256: str, path: str | None, *, declined: bool = False) -> Reading:
@@ -74,6 +76,16 @@ def test_readings_are_joined_by_key_and_a_declined_film_counts_as_not_analysed(t
     assert [len(film.detections) for film in joined.films] == [1, 0, 0]
     assert [film.analysed for film in joined.films] == [True, False, True]
     assert (joined.num_without_predictions, joined.num_predictions_unused) == (1, 0)
+    assert joined.not_analysed == (("gate.inverted", 1),)
+
+
+def test_zone_and_source_come_with_the_films(tmp_path: Path) -> None:
+    lungs = LungBoxes(right=(0.0, 0.0, 4.0, 9.0), left=(5.0, 0.0, 9.0, 9.0))
+    folder = write_readings(tmp_path, [replace(reading_of("a" * 64, None), lungs=lungs), reading_of("b" * 64, None)])
+    entries = [Film("a" * 16, Path("x.png"), source_format="dicom"), Film("b" * 16, Path("y.png"))]
+    first, second = join_predictions(entries, read_predictions(folder, form="readings")).films
+    assert (first.lungs, first.attributes["source"]) == (lungs, "dicom")
+    assert (second.lungs, second.attributes["source"]) == (None, None)
 
 
 def test_readings_are_joined_by_path_where_names_repeat_in_two_folders(tmp_path: Path) -> None:
@@ -199,5 +211,5 @@ def test_a_films_own_spacing_goes_before_the_given_one() -> None:
     entries = [Film("1", Path("x"), spacing=PixelSpacing(0.1, 0.2)), Film("2", Path("y"))]
     joined = join_predictions(entries, Predictions({"x": NoduleDetections()}), spacing_mm=(0.5, 0.5))
     assert [film.spacing_mm for film in joined.films] == [(0.1, 0.2), (0.5, 0.5)]
-    assert joined.films[0].attributes == {"view": "PA", "sex": "F", "age_years": 61.0}
+    assert joined.films[0].attributes == {"view": "PA", "sex": "F", "age_years": 61.0, "source": None}
     assert isinstance(entries[0], AnnotatedFilm)

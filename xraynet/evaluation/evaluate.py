@@ -20,10 +20,12 @@ from xraynet.evaluation.metrics import (
     precision_recall_curve,
     roc_curve,
 )
+from xraynet.evaluation.reliability import tabulate_score_bands
 from xraynet.evaluation.results import (
     CurvePoints,
     EvaluationResult,
     EvaluationSubject,
+    FilmCalls,
     FilmCounts,
     OperatingFigures,
     OverlapPrecision,
@@ -59,7 +61,7 @@ def evaluate_films(
     Raises MissingSpacingError where the rule needs the spacing of a film that has none, unless such films are left out,
     which the result then says.
     """
-    kept = [film for film in films if not (leave_out_without_spacing and rule.needs_spacing and _lacks_spacing(film))]
+    kept = keep_scorable(films, rule, leave_out_without_spacing=leave_out_without_spacing)
     table = match_films(kept, rule)
     threshold = None if operating is None else operating.threshold
     estimates, facts = estimate(table, _all_figures(threshold), bootstrap)
@@ -89,7 +91,13 @@ def evaluate_films(
         subgroups=tabulate_subgroups(table, threshold=threshold, config=bootstrap),
         notes=_notes(counts, facts, table),
         xraynet_version=version("xraynet"),
+        score_bands=tabulate_score_bands(table, bootstrap),
     )
+
+
+def keep_scorable(films: Sequence[ScoredFilm], rule: MatchRule, *, leave_out_without_spacing: bool = False) -> list[ScoredFilm]:
+    """The films that ``rule`` can score; all of them, unless those that lack a spacing it needs are to be left out."""
+    return [film for film in films if not (leave_out_without_spacing and rule.needs_spacing and _lacks_spacing(film))]
 
 
 def _lacks_spacing(film: ScoredFilm) -> bool:
@@ -97,7 +105,7 @@ def _lacks_spacing(film: ScoredFilm) -> bool:
 
 
 def _all_figures(threshold: float | None) -> Callable[[Tally], ChunkFigures]:
-    """Sensitivity at the standard rates, their mean, average precision, film AUC; with a threshold, six figures at it."""
+    """Sensitivity at the standard rates, their mean, average precision, film AUC; with a threshold, eight figures at it."""
 
     def measure(tally: Tally) -> ChunkFigures:
         found = tally.sensitivity_at(STANDARD_RATES)
@@ -125,6 +133,8 @@ def _figures_at(tally: Tally, threshold: float) -> list[Float64[NDArray[np.float
         share(of_normal, table.normal.astype(np.int64)),
         share((called & (labels == 1)).astype(np.int64), (labels == 1).astype(np.int64)),
         share((~called & (labels == 0)).astype(np.int64), (labels == 0).astype(np.int64)),
+        share((called & (labels == 1)).astype(np.int64), (called & (labels >= 0)).astype(np.int64)),
+        share((~called & (labels == 0)).astype(np.int64), (~called & (labels >= 0)).astype(np.int64)),
     ]
 
 
@@ -136,7 +146,7 @@ def _one(
 
 
 def _operating_figures(table: MatchTable, operating: ReportThreshold, at_threshold: Sequence[Estimate]) -> OperatingFigures:
-    precision, recall, per_film, per_normal_film, sensitivity, specificity = at_threshold
+    precision, recall, per_film, per_normal_film, sensitivity, specificity, ppv, npv = at_threshold
     plain = precision_recall(table, operating.threshold)
     return OperatingFigures(
         threshold=operating.threshold,
@@ -149,6 +159,9 @@ def _operating_figures(table: MatchTable, operating: ReportThreshold, at_thresho
         false_positives_per_normal_film=per_normal_film,
         film_sensitivity=sensitivity,
         film_specificity=specificity,
+        film_ppv=ppv,
+        film_npv=npv,
+        film_calls=FilmCalls(*plain.num_films_called),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xraynet.findings import LabelState, NoduleAnnotations, NoduleDetections
+from xraynet.lung_frame import LungBoxes
 
 Attribute = str | float | None
 
@@ -16,6 +17,7 @@ class ScoredFilm:
     as a whole: it is taken from the annotations where they say it, and only matters where their state is unknown.
     ``attributes`` name what tables are made by (``view``, ``sex``, ``age_years``). ``analysed`` is False where the
     detector declined to read the film (the gate); such a film counts, with no mark and a film score of 0.
+    ``lungs`` tell in which zone its nodules lie; None where that is not known.
     """
 
     key: str
@@ -26,6 +28,7 @@ class ScoredFilm:
     film_has_nodule: bool | None = None
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     analysed: bool = True
+    lungs: LungBoxes | None = None
 
     def __post_init__(self) -> None:
         if self.spacing_mm is not None and not min(self.spacing_mm) > 0:

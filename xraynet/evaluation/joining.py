@@ -1,5 +1,6 @@
 """Joins the films of a catalogue to what a detector proposed on them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from xraynet.errors import PredictionsError
 from xraynet.evaluation.films import ScoredFilm
 from xraynet.evaluation.predictions import Predictions
 from xraynet.findings import NoduleAnnotations, NoduleDetections
+from xraynet.lung_frame import LungBoxes
 from xraynet.radiograph import PixelSpacing, ViewPosition
 
 
@@ -34,15 +36,21 @@ class AnnotatedFilm(Protocol):
     def spacing(self) -> PixelSpacing | None: ...  # noqa: D102
     @property
     def film_has_nodule(self) -> bool | None: ...  # noqa: D102
+    @property
+    def source_format(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
 class JoinedFilms:
-    """Films with their detections; how many had no predictions at all, and how many predictions had no film."""
+    """Films with their detections; how many had no predictions at all, and how many predictions had no film.
+
+    ``not_analysed``: (code, number of films), the most frequent first, of why films were not analysed.
+    """
 
     films: tuple[ScoredFilm, ...]
     num_without_predictions: int
     num_predictions_unused: int
+    not_analysed: tuple[tuple[str, int], ...] = ()
 
 
 def score_film(
@@ -51,6 +59,7 @@ def score_film(
     *,
     analysed: bool = True,
     spacing_mm: tuple[float, float] | None = None,
+    lungs: LungBoxes | None = None,
 ) -> ScoredFilm:
     """One film with its detections. ``spacing_mm`` (row, column) is used where the film does not say its own."""
     return ScoredFilm(
@@ -60,8 +69,14 @@ def score_film(
         patient_key=entry.patient_key,
         spacing_mm=entry.spacing.row_column_mm if entry.spacing is not None else spacing_mm,
         film_has_nodule=entry.film_has_nodule,
-        attributes={"view": entry.view_position.value, "sex": entry.sex, "age_years": entry.age_years},
+        attributes={
+            "view": entry.view_position.value,
+            "sex": entry.sex,
+            "age_years": entry.age_years,
+            "source": entry.source_format or None,
+        },
         analysed=analysed,
+        lungs=lungs,
     )
 
 
@@ -90,10 +105,18 @@ def join_predictions(
             NoduleDetections() if name is None else predictions.by_name[name],
             analysed=not predictions.not_analysed & {name, entry.key},
             spacing_mm=spacing_mm,
+            lungs=None if name is None else predictions.lungs.get(name),
         )
         for entry, name in zip(entries, names, strict=True)
     )
-    return JoinedFilms(films, names.count(None), len(predictions.by_name) - len(used))
+    reasons = [
+        predictions.reasons.get(entry.key if name is None else name, "no reason given")
+        for entry, name, film in zip(entries, names, films, strict=True)
+        if not film.analysed
+    ]
+    return JoinedFilms(
+        films, names.count(None), len(predictions.by_name) - len(used), tuple(Counter(sorted(reasons)).most_common())
+    )
 
 
 def _find(entry: AnnotatedFilm, predictions: Predictions) -> str | None:

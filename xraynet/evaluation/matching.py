@@ -46,9 +46,11 @@ class MatchTable:
     nodule_scores: Float32[NDArray[np.float32], " nodules"]
     nodule_diameters_mm: Float64[NDArray[np.float64], " nodules"]
     nodule_subtlety: Int64[NDArray[np.int64], " nodules"]
+    nodule_boxes: Float32[NDArray[np.float32], "nodules 4"]
     mark_films: Int64[NDArray[np.int64], " marks"]
     mark_scores: Float32[NDArray[np.float32], " marks"]
     mark_verdicts: Int8[NDArray[np.int8], " marks"]
+    mark_boxes: Float32[NDArray[np.float32], "marks 4"]
 
     @cached_property
     def counted(self) -> Bool[NDArray[np.bool_], " films"]:
@@ -100,9 +102,11 @@ class MatchTable:
             nodule_scores=self.nodule_scores[nodules],
             nodule_diameters_mm=self.nodule_diameters_mm[nodules],
             nodule_subtlety=self.nodule_subtlety[nodules],
+            nodule_boxes=self.nodule_boxes[nodules],
             mark_films=place[self.mark_films[marks]],
             mark_scores=self.mark_scores[marks],
             mark_verdicts=self.mark_verdicts[marks],
+            mark_boxes=self.mark_boxes[marks],
         )
 
 
@@ -143,9 +147,11 @@ def match_films(films: Sequence[ScoredFilm], rule: MatchRule) -> MatchTable:
         nodule_scores=np.where(found_by >= 0, np.append(scores, np.float32(-1))[found_by], np.float32(-1)),
         nodule_diameters_mm=_diameters(with_nodule),
         nodule_subtlety=np.array([grade or 0 for film in with_nodule for grade in film.annotations.subtlety], dtype=np.int64),
+        nodule_boxes=nodule_boxes,
         mark_films=mark_films[falling],
         mark_scores=scores[falling],
         mark_verdicts=verdicts[falling],
+        mark_boxes=mark_boxes[falling],
     )
 
 

@@ -44,7 +44,10 @@ class PrecisionRecallCurve:
 
 @dataclass(frozen=True)
 class ThresholdFigures:
-    """Counts and rates of the marks with a score of at least ``threshold``. None is undefined (nothing to divide by)."""
+    """Counts and rates of the marks with a score of at least ``threshold``. None is undefined (nothing to divide by).
+
+    ``num_films_called``: films of known state that are true positive, false positive, false negative and true negative.
+    """
 
     threshold: float
     num_hits: int
@@ -57,6 +60,9 @@ class ThresholdFigures:
     false_positives_per_normal_film: float | None
     film_sensitivity: float | None
     film_specificity: float | None
+    film_ppv: float | None
+    film_npv: float | None
+    num_films_called: tuple[int, int, int, int]
 
 
 def tally_of(table: MatchTable) -> Tally:
@@ -149,6 +155,9 @@ def precision_recall(table: MatchTable, threshold: float) -> ThresholdFigures:
     num_hits, num_false = int(hits.sum()), int(falses.sum())
     of_normal = int(ScoreLadder(table).count_at(threshold)[1][table.normal].sum())
     called = table.film_scores >= threshold
+    diseased, healthy = table.film_labels == 1, table.film_labels == 0
+    parts = (called & diseased, called & healthy, ~called & diseased, ~called & healthy)
+    true_positive, false_positive, false_negative, true_negative = (int(part.sum()) for part in parts)
     return ThresholdFigures(
         threshold=float(threshold),
         num_hits=num_hits,
@@ -159,8 +168,11 @@ def precision_recall(table: MatchTable, threshold: float) -> ThresholdFigures:
         recall=divide(num_hits, table.num_nodules),
         false_positives_per_film=divide(num_false, table.num_films),
         false_positives_per_normal_film=divide(of_normal, int(table.normal.sum())),
-        film_sensitivity=divide(int((called & (table.film_labels == 1)).sum()), int((table.film_labels == 1).sum())),
-        film_specificity=divide(int((~called & (table.film_labels == 0)).sum()), int((table.film_labels == 0).sum())),
+        film_sensitivity=divide(true_positive, true_positive + false_negative),
+        film_specificity=divide(true_negative, true_negative + false_positive),
+        film_ppv=divide(true_positive, true_positive + false_positive),
+        film_npv=divide(true_negative, true_negative + false_negative),
+        num_films_called=(true_positive, false_positive, false_negative, true_negative),
     )
 
 

@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 
 from xraynet.errors import PredictionsError
-from xraynet.findings import NoduleDetections
+from xraynet.findings import NoduleDetections, Reading
+from xraynet.lung_frame import LungBoxes
 from xraynet.reading_file import read_reading
 
 PredictionsFormat = Literal["readings", "coco", "node21"]
@@ -24,6 +25,7 @@ ScoredBox = tuple[tuple[float, float, float, float], float]
 class Predictions:
     """Detections by film name. ``not_analysed``: films that the detector declined.
 
+    ``reasons``: for some of them, the code of why. ``lungs``: where the lung fields of a film lie, for those that say so.
     A name is the film's key, its SHA-256, its file name or its file name without the suffix: whatever the file says.
     ``aliases`` are further names of the same films. ``source`` names the detector, for the report.
     """
@@ -34,6 +36,22 @@ class Predictions:
     source: str = "predictions"
     operating_threshold: float | None = None
     checkpoint_fingerprint: str | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    lungs: Mapping[str, LungBoxes] = field(default_factory=dict)
+
+
+def reasons_of(readings: Mapping[str, Reading]) -> dict[str, str]:
+    """By name, why the gate held back the films that were not analysed: ``gate.lateral``, for example."""
+    return {
+        name: f"gate.{reading.gate.reasons[0]}"
+        for name, reading in readings.items()
+        if reading.film_score is None and reading.gate.reasons
+    }
+
+
+def lungs_of(readings: Mapping[str, Reading]) -> dict[str, LungBoxes]:
+    """By name, the lung fields of the films whose readings keep them."""
+    return {name: reading.lungs for name, reading in readings.items() if reading.lungs is not None}
 
 
 def guess_format(path: Path) -> PredictionsFormat:
@@ -75,14 +93,17 @@ def _read_readings(folder: Path) -> Predictions:
             "one of each was expected"
         )
     checkpoint = readings[0].checkpoint
+    by_name = {reading.source.sha256: reading for reading in readings}
     return Predictions(
-        by_name={reading.source.sha256: reading.to_detections() for reading in readings},
+        by_name={name: reading.to_detections() for name, reading in by_name.items()},
         not_analysed=frozenset(reading.source.sha256 for reading in readings if reading.film_score is None),
         aliases=_file_names((reading.source.path, reading.source.sha256) for reading in readings)
         | {r.id: r.source.sha256 for r in readings},
         source=f"{checkpoint.name} {checkpoint.version}",
         operating_threshold=thresholds.pop(),
         checkpoint_fingerprint=checkpoint.fingerprint,
+        reasons=reasons_of(by_name),
+        lungs=lungs_of(by_name),
     )
 
 

@@ -15,6 +15,7 @@ from xraynet.evaluation.intervals import Estimate, ResamplingFacts
 from xraynet.files import write_text_atomically
 
 METRICS_SCHEMA_VERSION: Final = 1
+_UNDEFINED: Final = Estimate(None)
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,21 @@ class OverlapPrecision:
 
 
 @dataclass(frozen=True)
+class FilmCalls:
+    """Films of known state, called positive where any of their marks reaches the threshold, against what they show."""
+
+    num_true_positive: int
+    num_false_positive: int
+    num_false_negative: int
+    num_true_negative: int
+
+
+@dataclass(frozen=True)
 class OperatingFigures:
-    """What the marks with a score of at least ``threshold`` do; ``source`` says where the threshold comes from."""
+    """What the marks with a score of at least ``threshold`` do; ``source`` says where the threshold comes from.
+
+    The predictive values of films hold for the share of films with a nodule in this test set, not for another clinic's.
+    """
 
     threshold: float
     source: str
@@ -78,6 +92,20 @@ class OperatingFigures:
     false_positives_per_normal_film: Estimate
     film_sensitivity: Estimate
     film_specificity: Estimate
+    film_ppv: Estimate = _UNDEFINED
+    film_npv: Estimate = _UNDEFINED
+    film_calls: FilmCalls | None = None
+
+
+@dataclass(frozen=True)
+class ScoreBand:
+    """Marks with a score from ``low`` to below ``high``: their mean score, and the share of them that find a nodule."""
+
+    low: float
+    high: float
+    num_marks: int
+    mean_score: float
+    share_of_hits: Estimate
 
 
 @dataclass(frozen=True)
@@ -134,6 +162,7 @@ class EvaluationResult:
     subgroups: tuple[SubgroupTable, ...]
     notes: tuple[str, ...]
     xraynet_version: str
+    score_bands: tuple[ScoreBand, ...] = ()
     schema_version: int = METRICS_SCHEMA_VERSION
 
 

@@ -1,4 +1,4 @@
-"""Tables by what is known of nodules (size, subtlety) and of films (view, sex, age).
+"""Tables by what is known of nodules (size, subtlety, zone) and of films (view, sex, age, source).
 
 A false mark belongs to no nodule, so tables by nodule give sensitivities only, at thresholds taken from all films. Tables
 by film are evaluations of their own: each group has its own FROC.
@@ -16,12 +16,14 @@ from xraynet.evaluation.intervals import Bootstrap, ChunkFigures, Estimate, esti
 from xraynet.evaluation.matching import MatchTable
 from xraynet.evaluation.results import RateSensitivity, SubgroupRow, SubgroupTable
 from xraynet.evaluation.tallies import Tally, weighted_ratio, weighted_sum
+from xraynet.lung_frame import locate
 
 SUBGROUP_RATES: Final = (0.25, 1.0, 2.0)
 UNKNOWN: Final = "unknown"
 SIZE_EDGES_MM: Final = (0.0, 10.0, 15.0, 20.0, 30.0, np.inf)
 AGE_EDGES: Final = (0.0, 40.0, 60.0, 80.0, np.inf)
 SUBTLETY_WORDS: Final = {5: "5 obvious", 4: "4 relatively obvious", 3: "3 subtle", 2: "2 very subtle", 1: "1 extremely subtle"}
+ZONES: Final = ("upper", "mid", "lower")
 SEX_WORDS: Final = {"F": "female", "M": "male", "O": "other"}
 
 
@@ -43,11 +45,13 @@ def tabulate_subgroups(table: MatchTable, *, threshold: float | None, config: Bo
     by_nodule = [
         ("size", sizes, _names_between(SIZE_EDGES_MM, "mm")),
         ("subtlety", grades, list(SUBTLETY_WORDS.values())),
+        ("zone", _zones(table), list(ZONES)),
     ]
     by_film = [
         ("view", [_text(film.attributes.get("view")) for film in table.films], None),
         ("sex", [SEX_WORDS.get(_text(film.attributes.get("sex")), UNKNOWN) for film in table.films], list(SEX_WORDS.values())),
         ("age", [_name_age(film.attributes.get("age_years")) for film in table.films], _names_between(AGE_EDGES, "years")),
+        ("source", [_text(film.attributes.get("source")) for film in table.films], None),
     ]
     tables = [
         SubgroupTable(
@@ -68,6 +72,13 @@ def tabulate_subgroups(table: MatchTable, *, threshold: float | None, config: Bo
 
 def _text(value: str | float | None) -> str:
     return UNKNOWN if value is None or value in ("", "UNKNOWN") else str(value)
+
+
+def _zones(table: MatchTable) -> list[str]:
+    """The third of the lung field's height in which each nodule's centre lies."""
+    places = zip(table.nodule_films.tolist(), table.nodule_boxes.tolist(), strict=True)
+    found = ((table.films[film].lungs, box) for film, box in places)
+    return [(None if lungs is None else locate(box, lungs)[1]) or UNKNOWN for lungs, box in found]
 
 
 def _name_age(age_years: str | float | None) -> str:

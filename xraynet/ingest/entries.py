@@ -41,6 +41,7 @@ class FilmEntry:
     pixel_hash: str
     readers: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+    source_format: str = ""
 
 
 def read_entry(entry: FilmEntry) -> Radiograph:
@@ -101,6 +102,7 @@ def entry_of_row(
         pixel_hash=str(row["pixel_hash"]),
         readers=readers,
         findings=findings,
+        source_format=_text(row["source_format"]) or "",
     )
 
 
