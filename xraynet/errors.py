@@ -8,6 +8,7 @@
     ├── CatalogueError           a catalogue that is damaged, or whose splits leak
     ├── ConfigError              a configuration file with an unknown key or an impossible value
     ├── CheckpointError          a checkpoint that is damaged, of another kind, or of another version
+    ├── ArchiveError             an archive that cannot be asked, or that answers what cannot be understood
     ├── PredictionsError         a file of predictions that cannot be scored
     └── TrainingError            a training run that cannot go on
         └── NonFiniteLossError   the loss became NaN or infinite before the optimizer moved
@@ -35,6 +36,7 @@ FailureCode = Literal[
     "too-large",
     "unsupported-codec",
     "time-limit",
+    "not-fetched",
     "internal-error",
 ]
 """Why a file that should have been readable was not."""
@@ -103,6 +105,10 @@ class ConfigError(XraynetError):
 
 class CheckpointError(XraynetError):
     """A checkpoint that is damaged, of another kind, or of another version."""
+
+
+class ArchiveError(XraynetError):
+    """An archive that cannot be asked, or that answers what cannot be understood."""
 
 
 class PredictionsError(XraynetError):

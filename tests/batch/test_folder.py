@@ -390,7 +390,7 @@ def test_a_file_that_cannot_be_opened_fails_alone(
             raise FilmFailed("damaged", code="damaged")
         return sha256_of_film(path)
 
-    monkeypatch.setattr("xraynet.batch.folder.sha256_of_film", guarded)
+    monkeypatch.setattr("xraynet.batch.incoming.sha256_of_film", guarded)
     outcomes, _ = run(films, tmp_path, outputs=frozenset({"csv"}))
     assert (outcomes["plain.png"].code, outcomes["plain.png"].id) == ("not-found", "")
     assert outcomes["plain.png"].reason == "the file cannot be opened (PermissionError)"

@@ -1,9 +1,8 @@
 """A run over files and folders: every file gets one outcome, one bad file never stops it, and it can be gone on with."""
 
-import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,15 +11,15 @@ from typing import Final
 from xraynet.batch.decode import DecodeRequest, DecodeWorker
 from xraynet.batch.film_files import READING_NAME
 from xraynet.batch.film_reader import FilmReader, reading_folder
+from xraynet.batch.incoming import IncomingFilm, take_film
 from xraynet.batch.journal import Journal, hold_folder
 from xraynet.batch.options import DEFAULT_OPTIONS, FolderOptions
 from xraynet.batch.worklist_files import write_worklist
-from xraynet.errors import FilmError, FilmFailed, XraynetError
+from xraynet.errors import FilmError, XraynetError
 from xraynet.findings import Outcome, OutcomeStatus, count_by_status
 from xraynet.inference.predictor import Predictor
-from xraynet.ingest.discover import FoundFile, find_films
+from xraynet.ingest.discover import find_films
 from xraynet.ingest.limits import DecodeLimits
-from xraynet.ingest.read import sha256_of_film
 from xraynet.radiograph import Radiograph
 
 LOOK_AHEAD: Final = 3
@@ -43,7 +42,7 @@ class RunSummary:
 class _Item:
     """A file on its way. Without ``kept`` (its earlier outcome), ``ticket`` or ``broken``, its content was met before."""
 
-    found: FoundFile
+    film: IncomingFilm
     shown: str
     sha256: str
     kept: Outcome | None = None
@@ -71,17 +70,42 @@ def predict_folder(
     if not found:
         raise XraynetError(f"no files were found under {', '.join(str(path) for path in paths)}")
     with hold_folder(out):
-        run = _FolderRun(predictor, out=out, options=options)
-        if on_start is not None:
-            on_start(run.journal.restarted, len(found))
-        outcomes, num_kept = [], 0
-        with DecodeWorker(limit_s=options.decode_limit_s) if worker is None else nullcontext(worker) as decoder:
-            for outcome, is_kept in run.read_all(found, decoder):
-                outcomes.append(outcome)
-                num_kept += is_kept
-                if on_outcome is not None:
-                    on_outcome(outcome, is_kept)
-        run.finish()
+        return predict_films(
+            [IncomingFilm.of_file(file) for file in found],
+            predictor=predictor,
+            out=out,
+            options=options,
+            on_outcome=on_outcome,
+            on_start=on_start,
+            worker=worker,
+        )
+
+
+def predict_films(
+    films: Sequence[IncomingFilm],
+    *,
+    predictor: Predictor,
+    out: Path,
+    options: FolderOptions = DEFAULT_OPTIONS,
+    on_outcome: Callable[[Outcome, bool], None] | None = None,
+    on_start: Callable[[tuple[str, ...], int], None] | None = None,
+    worker: DecodeWorker | None = None,
+) -> RunSummary:
+    """Read films that come from anywhere, as ``predict_folder`` does; at most ``LOOK_AHEAD`` + 1 are fetched at a time.
+
+    The caller holds ``out`` (``hold_folder``).
+    """
+    run = _FolderRun(predictor, out=out, options=options)
+    if on_start is not None:
+        on_start(run.journal.restarted, len(films))
+    outcomes, num_kept = [], 0
+    with DecodeWorker(limit_s=options.decode_limit_s) if worker is None else nullcontext(worker) as decoder:
+        for outcome, is_kept in run.read_all(films, decoder):
+            outcomes.append(outcome)
+            num_kept += is_kept
+            if on_outcome is not None:
+                on_outcome(outcome, is_kept)
+    run.finish()
     return RunSummary(counts=count_by_status(outcomes), num_kept=num_kept, restarted=run.journal.restarted)
 
 
@@ -94,35 +118,48 @@ class _FolderRun:
         self._done: dict[str, Outcome] = {}
         self._shown: dict[str, int] = {}
 
-    def read_all(self, found: Iterable[FoundFile], worker: DecodeWorker) -> Iterator[tuple[Outcome, bool]]:
-        """(outcome, kept from an earlier run) of every file, in order; films are decoded a few files ahead."""
+    def read_all(self, films: Iterable[IncomingFilm], worker: DecodeWorker) -> Iterator[tuple[Outcome, bool]]:
+        """(outcome, kept from an earlier run) of every film, in order; films are decoded a few films ahead."""
         ahead: deque[_Item] = deque()
         asked: set[str] = set()
-        for file in found:
-            ahead.append(self._send(file, worker, asked))
+        for film in films:
+            ahead.append(self._send(film, worker, asked))
             if len(ahead) > LOOK_AHEAD:
                 yield self._settle(ahead.popleft(), worker)
         while ahead:
             yield self._settle(ahead.popleft(), worker)
 
-    def _send(self, file: FoundFile, worker: DecodeWorker, asked: set[str]) -> _Item:
-        sha256, broken = _fingerprint(file.path)
-        item = _Item(found=file, shown=self._name(file, sha256), sha256=sha256, broken=broken)
-        kept = self.journal.find(item.shown, sha256) if broken is None else None
-        if kept is not None and self._is_whole(kept):
+    def _send(self, film: IncomingFilm, worker: DecodeWorker, asked: set[str]) -> _Item:
+        if film.sha256 and self._find_kept(self._call(film, film.sha256), film.sha256) is not None:
+            path, sha256, broken = None, film.sha256, None
+        else:
+            path, sha256, broken = take_film(film)
+        item = _Item(film=film, shown=self._name(film, sha256), sha256=sha256, broken=broken)
+        kept = self._find_kept(item.shown, sha256) if broken is None else None
+        if kept is not None:
             asked.add(sha256)
             return replace(item, kept=kept)
-        if broken is not None or sha256 in asked:
+        if broken is not None or sha256 in asked or path is None:
             return item
         asked.add(sha256)
-        request = DecodeRequest(path=file.path, limits=self._limits, spacing_mm=self.options.spacing_mm)
+        request = DecodeRequest(path=path, limits=self._limits, spacing_mm=self.options.spacing_mm)
         return replace(item, ticket=worker.ask(request))
+
+    def _find_kept(self, shown: str, sha256: str) -> Outcome | None:
+        kept = self.journal.find(shown, sha256)
+        return kept if kept is not None and self._is_whole(kept) else None
 
     def _is_whole(self, outcome: Outcome) -> bool:
         has_reading = outcome.status == "ok" or outcome.code.startswith("gate.")
         return not has_reading or (reading_folder(self.reader.out, outcome.id) / READING_NAME).is_file()
 
     def _settle(self, item: _Item, worker: DecodeWorker) -> tuple[Outcome, bool]:
+        try:
+            return self._outcome_of(item, worker)
+        finally:
+            item.film.release()
+
+    def _outcome_of(self, item: _Item, worker: DecodeWorker) -> tuple[Outcome, bool]:
         started_at = time.perf_counter()
         if item.kept is not None:
             self._done.setdefault(item.sha256, item.kept)
@@ -143,30 +180,16 @@ class _FolderRun:
     def _conclude(self, item: _Item, decoded: Radiograph | FilmError, started_at: float) -> Outcome:
         return self.reader.conclude(decoded, shown=item.shown, sha256=item.sha256, started_at=started_at)
 
-    def _name(self, file: FoundFile, sha256: str) -> str:
-        """What a file is called in outcomes: its path under the input root, or, under ``hash_paths``, its content's id."""
-        name = _printable(file.relative) if not self.options.hash_paths else sha256[:16] or "unreadable"
+    def _name(self, film: IncomingFilm, sha256: str) -> str:
+        """What a film is called in outcomes: the name that it came with, or, under ``hash_paths``, its content's id."""
+        name = self._call(film, sha256)
         self._shown[name] = self._shown.get(name, 0) + 1
         return name if self._shown[name] == 1 else f"{name}#{self._shown[name]}"
+
+    def _call(self, film: IncomingFilm, sha256: str) -> str:
+        return film.name if film.is_anonymous or not self.options.hash_paths else sha256[:16] or "unreadable"
 
     def finish(self) -> None:
         """Write the worklist and the tables over everything that the folder holds."""
         self.journal.compact()
         write_worklist(self.journal.outcomes(), reader=self.reader)
-
-
-def _printable(name: str) -> str:
-    """A file's name as text that can be written: bytes that are no UTF-8 become replacement characters."""
-    return os.fsencode(name).decode("utf-8", "replace")
-
-
-def _fingerprint(path: Path) -> tuple[str, FilmError | None]:
-    """The SHA-256 of a film, or why it has none."""
-    try:
-        if not path.is_file():
-            return "", FilmFailed("there is no such file", code="not-found")
-        return sha256_of_film(path), None
-    except FilmError as error:
-        return "", error
-    except OSError as error:
-        return "", FilmFailed(f"the file cannot be opened ({type(error).__name__})", code="not-found")

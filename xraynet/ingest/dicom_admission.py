@@ -38,15 +38,7 @@ def check_admission(dataset: Dataset) -> tuple[str, ...]:
         _refuse_without_pixels(dataset)
     sop_class, modality = read_text(dataset, "SOPClassUID"), read_text(dataset, "Modality").upper()
     intent = read_text(dataset, "PresentationIntentType").upper()
-    if sop_class == DigitalXRayImageStorageForProcessing or intent == "FOR PROCESSING":
-        raise FilmRefused(
-            "the film is FOR PROCESSING (raw detector values); FOR PRESENTATION was expected", code="for-processing"
-        )
-    if (sop_class and sop_class not in _FILM_CLASSES) or modality not in _FILM_MODALITIES | _UNSAID_MODALITIES:
-        raise FilmRefused(
-            f"the object is of modality {_quote(modality)}, class {_name_class(dataset)}; CR, DX or RG was expected",
-            code="not-a-radiograph",
-        )
+    check_kind(sop_class=sop_class, modality=modality, for_processing=intent == "FOR PROCESSING")
     frames = read_integer(dataset, "NumberOfFrames") or 1
     if frames > 1:
         raise FilmRefused(f"Number of Frames is {frames}; a single film was expected", code="multi-frame")
@@ -57,9 +49,22 @@ def check_admission(dataset: Dataset) -> tuple[str, ...]:
     return tuple(_warn(dataset, modality))
 
 
+def check_kind(*, sop_class: str, modality: str, for_processing: bool = False) -> None:
+    """Raise FilmRefused where SOP class and modality (empty where unknown) say that an object is no radiograph for us."""
+    if sop_class == DigitalXRayImageStorageForProcessing or for_processing:
+        raise FilmRefused(
+            "the film is FOR PROCESSING (raw detector values); FOR PRESENTATION was expected", code="for-processing"
+        )
+    if (sop_class and sop_class not in _FILM_CLASSES) or modality not in _FILM_MODALITIES | _UNSAID_MODALITIES:
+        raise FilmRefused(
+            f"the object is of modality {_quote(modality)}, class {_name_class(sop_class)}; CR, DX or RG was expected",
+            code="not-a-radiograph",
+        )
+
+
 def _refuse_without_pixels(dataset: Dataset) -> None:
     """A film cut before its pixels has failed; a report or a plan never had any, and is refused."""
-    name = _name_class(dataset)
+    name = _name_class(read_text(dataset, "SOPClassUID"))
     was_cut = not read_text(dataset, "StudyInstanceUID") and "DirectoryRecordSequence" not in dataset
     if "Image" in name or read_integer(dataset, "Rows") is not None or (name == "unknown" and was_cut):
         raise FilmFailed("the DICOM file ends before its Pixel Data; a whole file was expected", code="truncated")
@@ -95,8 +100,7 @@ def _warn(dataset: Dataset, modality: str) -> list[str]:
     return warnings
 
 
-def _name_class(dataset: Dataset) -> str:
-    stated = read_text(dataset, "SOPClassUID")
+def _name_class(stated: str) -> str:
     name = UID(stated, validation_mode=0).name
     return name if name and name != stated else "unknown"
 
