@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -143,6 +143,7 @@ def render_report(
         "levels": picture.film.encode_levels(),
         "table": picture.film.encode_table(),
         "film_facts": _film_json(picture.film),
+        "model_facts": _page_json(asdict(facts)),
         "window_source": picture.film.start.source,
         "scale": scale,
         "legend_width": _LEGEND_WIDTH,
@@ -225,5 +226,9 @@ def _film_json(film: PackedFilm) -> Markup:
         "width": window.width,
         "shape": window.function,
     }
+    return _page_json(facts)
+
+
+def _page_json(facts: Mapping[str, object]) -> Markup:
     # "<" cannot end the script element early: inside JSON it may be written as an escape.
-    return Markup(json.dumps(facts, allow_nan=False).replace("<", "\\u003c"))  # noqa: S704 - numbers and our own words
+    return Markup(json.dumps(facts, allow_nan=False).replace("<", "\\u003c"))  # noqa: S704 - JSON, its "<" escaped
