@@ -10,6 +10,8 @@
     ├── CheckpointError          a checkpoint that is damaged, of another kind, or of another version
     ├── ArchiveError             an archive that cannot be asked, or that answers what cannot be understood
     ├── PredictionsError         a file of predictions that cannot be scored
+    ├── ReviewError              a store of readers' actions that is damaged, or of another version
+    │   └── ActionRefused        an action that a reader's film does not allow now; nothing was changed
     └── TrainingError            a training run that cannot go on
         └── NonFiniteLossError   the loss became NaN or infinite before the optimizer moved
 
@@ -113,6 +115,14 @@ class ArchiveError(XraynetError):
 
 class PredictionsError(XraynetError):
     """A file of predictions that cannot be scored."""
+
+
+class ReviewError(XraynetError):
+    """A store of readers' actions that is damaged, of another kind, or of another version."""
+
+
+class ActionRefused(ReviewError):
+    """A reader's action that cannot be taken: malformed, or not allowed as the film stands. Nothing was changed."""
 
 
 class TrainingError(XraynetError):

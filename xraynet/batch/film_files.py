@@ -9,9 +9,14 @@ from typing import Final
 import numpy as np
 
 from xraynet.batch.options import FolderOptions
+from xraynet.batch.reading_folder import HEATMAP_NAME, IDENTITY_NAME, MAP_NAME, OVERLAY_NAME, THUMBNAIL_NAME
+from xraynet.batch.reading_folder import READING_NAME as READING_NAME
+from xraynet.batch.reading_folder import REPORT_NAME as REPORT_NAME
+from xraynet.batch.reading_folder import find_thumbnail as find_thumbnail
+from xraynet.batch.reading_folder import read_identity as read_identity
 from xraynet.files import write_bytes_atomically, write_text_atomically
 from xraynet.inference.predictor import Analysis
-from xraynet.radiograph import PatientIdentity, Radiograph
+from xraynet.radiograph import Radiograph
 from xraynet.reading_file import DISCLAIMER, write_reading
 from xraynet.reporting.colour import ColourScale
 from xraynet.reporting.frame import SHORTEST_LONG_SIDE, DisplayFrame
@@ -21,13 +26,6 @@ from xraynet.reporting.packing import pack_film
 from xraynet.reporting.window import show_film
 from xraynet.reporting.words import OperatingFacts
 
-READING_NAME: Final = "reading.json"
-HEATMAP_NAME: Final = "heatmap.png"
-OVERLAY_NAME: Final = "overlay.png"
-REPORT_NAME: Final = "report.html"
-THUMBNAIL_NAME: Final = "thumbnail.jpg"
-MAP_NAME: Final = "score_map.npz"
-IDENTITY_NAME: Final = "identity.json"
 _WORKLIST: Final = "../../index.html"
 
 
@@ -81,18 +79,6 @@ def write_film(folder: Path, analysis: Analysis, files: dict[str, bytes]) -> Non
         if name == IDENTITY_NAME:
             (folder / name).chmod(0o600)
     write_reading(folder / READING_NAME, analysis.reading)
-
-
-def read_identity(folder: Path) -> PatientIdentity | None:
-    """The identity kept beside a reading under ``--identify``; None where there is none."""
-    path = folder / IDENTITY_NAME
-    return PatientIdentity(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
-
-
-def find_thumbnail(folder: Path) -> Path | None:
-    """The worklist's picture of a reading; None where there is none."""
-    path = folder / THUMBNAIL_NAME
-    return path if path.is_file() else None
 
 
 def _pack_map(analysis: Analysis) -> bytes:

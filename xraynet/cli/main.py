@@ -11,7 +11,19 @@ import typer
 
 from xraynet.errors import EXIT_INTERNAL, EXIT_USAGE, XraynetError
 
-VERBS: Final = ("ingest", "catalogue", "train-lungs", "train", "evaluate", "card", "predict", "simulate", "phantoms", "doctor")
+VERBS: Final = (
+    "ingest",
+    "catalogue",
+    "train-lungs",
+    "train",
+    "evaluate",
+    "card",
+    "predict",
+    "review",
+    "simulate",
+    "phantoms",
+    "doctor",
+)
 
 
 def build_app(verbs: tuple[str, ...] = VERBS) -> typer.Typer:
