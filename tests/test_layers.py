@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "xraynet"
 
 # What each room may import of xraynet, besides itself.
-FOUNDATION = {"errors", "files", "csv_text", "geometry", "lung_frame", "settings"}
+FOUNDATION = {"errors", "files", "csv_text", "geometry", "lung_frame", "settings", "dicom_source"}
 FILM = FOUNDATION | {"radiograph", "findings"}
 ALLOWED = {
     "errors": set(),
@@ -19,6 +19,7 @@ ALLOWED = {
     "geometry": {"errors"},
     "lung_frame": set(),
     "settings": {"errors"},
+    "dicom_source": {"errors"},
     "radiograph": FOUNDATION,
     "findings": FOUNDATION | {"radiograph"},
     "reading_file": FILM | {"schemas"},
@@ -50,6 +51,7 @@ NUMPY_ROOMS = (
     "evaluation",
     "reporting",
     "settings",
+    "dicom_source",
 )
 NO_PYDICOM = {"pydicom", "highdicom"}
 PYDICOM_HOMES = (

@@ -18,7 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from xraynet.dicom_source import DicomSource, NoSource
 from xraynet.errors import FilmError, FilmFailed
+from xraynet.ingest.dicom_source import read_dicom_source
 from xraynet.ingest.limits import DecodeLimits
 from xraynet.ingest.read import read_radiograph
 from xraynet.radiograph import Radiograph
@@ -28,11 +30,26 @@ _MEMORY_BYTES: Final = 6 << 30
 
 @dataclass(frozen=True)
 class DecodeRequest:
-    """One file to decode, the limits that hold, and the spacing for a film that states none."""
+    """One file to decode, the limits that hold, and the spacing for a film that states none.
+
+    ``with_source``: bring along what DICOM results must know of the film's header.
+    """
 
     path: Path
     limits: DecodeLimits
     spacing_mm: tuple[float, float] | None
+    with_source: bool = False
+
+
+_UNASKED: Final = NoSource("it was not asked for", is_dicom=False)
+
+
+@dataclass(frozen=True)
+class DecodedFilm:
+    """A film, or why there is none; and its DICOM source, or why it has none, where that was asked for."""
+
+    film: Radiograph | FilmError
+    source: DicomSource | NoSource = _UNASKED
 
 
 def decode_film(request: DecodeRequest) -> Radiograph | FilmError:
@@ -43,6 +60,16 @@ def decode_film(request: DecodeRequest) -> Radiograph | FilmError:
         return error
     except Exception as error:  # the per-file boundary of the run
         return FilmFailed(f"reading broke with {type(error).__name__}", code="internal-error")
+
+
+def _decode_with_source(decode: Callable[[DecodeRequest], Radiograph | FilmError], request: DecodeRequest) -> DecodedFilm:
+    film = decode(request)
+    if not request.with_source or isinstance(film, FilmFailed):
+        return DecodedFilm(film)
+    try:
+        return DecodedFilm(film, read_dicom_source(request.path, limits=request.limits))
+    except Exception as error:  # the per-file boundary: the film stands, only its results have no place
+        return DecodedFilm(film, NoSource(f"the header cannot be read again ({type(error).__name__})"))
 
 
 def _prepare_worker() -> None:
@@ -74,7 +101,7 @@ class DecodeWorker:
         self._limit_s = limit_s
         self._decode = decode
         self._pool = self._start()
-        self._pending: dict[int, tuple[DecodeRequest, Future[Radiograph | FilmError]]] = {}
+        self._pending: dict[int, tuple[DecodeRequest, Future[DecodedFilm]]] = {}
         self._next = 0
 
     def __enter__(self) -> "DecodeWorker":
@@ -92,27 +119,31 @@ class DecodeWorker:
 
     def take(self, ticket: int) -> Radiograph | FilmError:
         """Wait for the film of a ticket. A worker that died or took too long is an error of this film alone."""
+        return self.take_decoded(ticket).film
+
+    def take_decoded(self, ticket: int) -> DecodedFilm:
+        """``take``, with the film's DICOM source where the request asked for it."""
         _, future = self._pending.pop(ticket)
         try:
             return future.result(timeout=self._limit_s)
         except FutureTimeout:
             self._restart()
-            return FilmFailed(f"the film was not read within {self._limit_s:g} s", code="time-limit")
+            return DecodedFilm(FilmFailed(f"the film was not read within {self._limit_s:g} s", code="time-limit"))
         except BrokenProcessPool:
             self._restart()
-            return FilmFailed("the decoder died while it read the film", code="internal-error")
+            return DecodedFilm(FilmFailed("the decoder died while it read the film", code="internal-error"))
 
     def _start(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(max_workers=1, mp_context=context, initializer=_prepare_worker)
 
-    def _submit(self, request: DecodeRequest) -> "Future[Radiograph | FilmError]":
+    def _submit(self, request: DecodeRequest) -> "Future[DecodedFilm]":
         try:
-            return self._pool.submit(self._decode, request)
+            return self._pool.submit(_decode_with_source, self._decode, request)
         except BrokenProcessPool:
             # Whoever broke it has not been taken yet, and is told so; this file starts afresh.
             self._pool = self._start()
-            return self._pool.submit(self._decode, request)
+            return self._pool.submit(_decode_with_source, self._decode, request)
 
     def _restart(self) -> None:
         self._stop()

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from xraynet.inference.predictor import Analysis
 from xraynet.radiograph import Radiograph
 from xraynet.reading_file import DISCLAIMER, write_reading
 from xraynet.reporting.colour import ColourScale
+from xraynet.reporting.dicom_object import DicomObject
 from xraynet.reporting.frame import SHORTEST_LONG_SIDE, DisplayFrame
 from xraynet.reporting.html import ReportPicture, render_report
 from xraynet.reporting.overlay import draw_overlay, render_heatmap, render_overlay, render_thumbnail
@@ -79,6 +81,13 @@ def write_film(folder: Path, analysis: Analysis, files: dict[str, bytes]) -> Non
         if name == IDENTITY_NAME:
             (folder / name).chmod(0o600)
     write_reading(folder / READING_NAME, analysis.reading)
+
+
+def write_objects(folder: Path, objects: Iterable[DicomObject]) -> None:
+    """Write DICOM objects that stand without a reading: those of a radiograph that was refused at the door."""
+    for made in objects:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_bytes_atomically(folder / made.name, made.content)
 
 
 def _pack_map(analysis: Analysis) -> bytes:

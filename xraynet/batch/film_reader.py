@@ -5,9 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import xraynet
-from xraynet.batch.film_files import ModelFacts, render_film, write_film
+from xraynet.batch.decode import DecodedFilm
+from xraynet.batch.dicom_results import ResultSettings, results_of_film, results_of_refusal
+from xraynet.batch.film_files import ModelFacts, render_film, write_film, write_objects
 from xraynet.batch.options import FolderOptions, RunKey
 from xraynet.checkpoint import Checkpoint
+from xraynet.dicom_source import DicomSource, NoSource
 from xraynet.errors import FilmError, FilmRefused
 from xraynet.findings import Outcome, OutcomeStatus
 from xraynet.inference.predictor import Analysis, Predictor
@@ -61,16 +64,22 @@ class FilmReader:
             options=self.options,
         )
 
-    def conclude(self, decoded: Radiograph | FilmError, *, shown: str, sha256: str, started_at: float) -> Outcome:
+    @property
+    def results(self) -> ResultSettings:
+        """Which DICOM results are written, and who speaks in them."""
+        return ResultSettings.of(self.predictor, facts=self.facts, options=self.options)
+
+    def conclude(self, decoded: DecodedFilm, *, shown: str, sha256: str, started_at: float) -> Outcome:
         """Read one film and write its files; ``shown`` is what the film is called, ``started_at`` of ``perf_counter``.
 
         Never raises for what is wrong with the film; an OSError of the disk that the files go to is the caller's.
         """
         status: OutcomeStatus
         try:
-            if isinstance(decoded, FilmError):
-                raise decoded
-            analysis, files = self._read(decoded, shown=shown, sha256=sha256)
+            if isinstance(decoded.film, FilmError):
+                self._report_refusal(decoded.film, decoded.source, sha256=sha256)
+                raise decoded.film
+            analysis, files = self._read(decoded.film, decoded.source, shown=shown, sha256=sha256)
         except FilmError as error:
             status = "refused" if isinstance(error, FilmRefused) else "failed"
             code, reason = error.code, error.reason
@@ -92,7 +101,20 @@ class FilmReader:
             elapsed_s=round(time.perf_counter() - started_at, 3),
         )
 
-    def _read(self, film: Radiograph, *, shown: str, sha256: str) -> tuple[Analysis, dict[str, bytes]]:
+    def _read(
+        self, film: Radiograph, source: DicomSource | NoSource, *, shown: str, sha256: str
+    ) -> tuple[Analysis, dict[str, bytes]]:
         film = replace(film, path="" if self.options.hash_paths else shown, sha256=sha256)
+        if self.options.dicom_results and isinstance(source, NoSource) and source.is_dicom:
+            film = replace(film, warnings=(*film.warnings, f"The film has no DICOM results: {source.reason}."))
         analysis = self.predictor.analyse(film, enforce_gate=self.options.enforce_gate)
-        return analysis, render_film(film, analysis, facts=self.facts, options=self.options)
+        files = render_film(film, analysis, facts=self.facts, options=self.options)
+        if self.options.dicom_results and isinstance(source, DicomSource):
+            files |= {item.name: item.content for item in results_of_film(source, film, analysis, settings=self.results)}
+        return analysis, files
+
+    def _report_refusal(self, error: FilmError, source: DicomSource | NoSource, *, sha256: str) -> None:
+        """A radiograph refused at the door gets a report that says so, where reports are wanted; nothing else does."""
+        if isinstance(source, DicomSource):
+            objects = results_of_refusal(source, error, sha256=sha256, settings=self.results)
+            write_objects(reading_folder(self.out, sha256[:16]), objects)

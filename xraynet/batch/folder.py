@@ -1,20 +1,21 @@
 """A run over files and folders: every file gets one outcome, one bad file never stops it, and it can be gone on with."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from xraynet.batch.decode import DecodeRequest, DecodeWorker
+from xraynet.batch.decode import DecodedFilm, DecodeRequest, DecodeWorker
 from xraynet.batch.film_files import READING_NAME
 from xraynet.batch.film_reader import FilmReader, reading_folder
 from xraynet.batch.incoming import IncomingFilm, take_film
 from xraynet.batch.journal import Journal, hold_folder
 from xraynet.batch.options import DEFAULT_OPTIONS, FolderOptions
 from xraynet.batch.worklist_files import write_worklist
+from xraynet.dicom_source import NoSource
 from xraynet.errors import FilmError, XraynetError
 from xraynet.findings import Outcome, OutcomeStatus, count_by_status
 from xraynet.inference.predictor import Predictor
@@ -31,11 +32,13 @@ class RunSummary:
     """What a run did. ``counts`` are over its own input files; ``num_kept`` of them were done by an earlier run.
 
     ``restarted``: what differs from the earlier run in the same folder, whose results were replaced.
+    ``without_dicom``: how many films that were read now have no DICOM results though some were asked for, by reason.
     """
 
     counts: dict[OutcomeStatus, int]
     num_kept: int
     restarted: tuple[str, ...]
+    without_dicom: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,12 @@ def predict_films(
             if on_outcome is not None:
                 on_outcome(outcome, is_kept)
     run.finish()
-    return RunSummary(counts=count_by_status(outcomes), num_kept=num_kept, restarted=run.journal.restarted)
+    return RunSummary(
+        counts=count_by_status(outcomes),
+        num_kept=num_kept,
+        restarted=run.journal.restarted,
+        without_dicom=tuple(sorted(run.without_dicom.items())),
+    )
 
 
 class _FolderRun:
@@ -114,6 +122,7 @@ class _FolderRun:
         self.options = options
         self.reader = FilmReader.of(predictor, out=out, options=options)
         self.journal = Journal(out, self.reader.key)
+        self.without_dicom: Counter[str] = Counter()
         self._limits = DecodeLimits.of_megapixels(options.max_megapixels)
         self._done: dict[str, Outcome] = {}
         self._shown: dict[str, int] = {}
@@ -142,7 +151,12 @@ class _FolderRun:
         if broken is not None or sha256 in asked or path is None:
             return item
         asked.add(sha256)
-        request = DecodeRequest(path=path, limits=self._limits, spacing_mm=self.options.spacing_mm)
+        request = DecodeRequest(
+            path=path,
+            limits=self._limits,
+            spacing_mm=self.options.spacing_mm,
+            with_source=bool(self.options.dicom_results),
+        )
         return replace(item, ticket=worker.ask(request))
 
     def _find_kept(self, shown: str, sha256: str) -> Outcome | None:
@@ -165,10 +179,9 @@ class _FolderRun:
             self._done.setdefault(item.sha256, item.kept)
             return item.kept, True
         if item.ticket is not None:
-            decoded = worker.take(item.ticket)
-            outcome = self._conclude(item, decoded, started_at)
+            outcome = self._conclude(item, worker.take_decoded(item.ticket), started_at)
         elif item.broken is not None:
-            outcome = self._conclude(item, item.broken, started_at)
+            outcome = self._conclude(item, DecodedFilm(item.broken), started_at)
         else:  # the same content, met before in this run
             elapsed_s = round(time.perf_counter() - started_at, 3)
             outcome = replace(self._done[item.sha256], path=item.shown, elapsed_s=elapsed_s)
@@ -177,7 +190,9 @@ class _FolderRun:
         self.journal.append(outcome)
         return outcome, False
 
-    def _conclude(self, item: _Item, decoded: Radiograph | FilmError, started_at: float) -> Outcome:
+    def _conclude(self, item: _Item, decoded: DecodedFilm, started_at: float) -> Outcome:
+        if self.options.dicom_results and isinstance(decoded.film, Radiograph) and isinstance(decoded.source, NoSource):
+            self.without_dicom[decoded.source.reason] += 1
         return self.reader.conclude(decoded, shown=item.shown, sha256=item.sha256, started_at=started_at)
 
     def _name(self, film: IncomingFilm, sha256: str) -> str:

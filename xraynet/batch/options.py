@@ -7,6 +7,8 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, get_args
 
+from xraynet.reporting.dicom_kinds import ALL_DICOM_KINDS, DicomKind
+
 Output = Literal["reading", "heatmap", "overlay", "report", "index", "csv"]
 ALL_OUTPUTS: Final[tuple[Output, ...]] = get_args(Output)
 
@@ -23,7 +25,8 @@ class FolderOptions:
 
     ``outputs``: reading.json and outcomes.jsonl are always written, for a run goes on from them. ``spacing_mm``:
     (row, column) for films that state none. ``identify`` prints the patient's identity; ``hash_paths`` removes the
-    user's paths. ``decode_limit_s``: how long one file may take to become a film.
+    user's paths. ``decode_limit_s``: how long one file may take to become a film. ``dicom_results``: what is written of
+    DICOM films as DICOM, beside the reading: report (``sr``), picture (``sc``), marks (``pr``).
     """
 
     outputs: frozenset[Output] = frozenset(ALL_OUTPUTS)
@@ -34,6 +37,7 @@ class FolderOptions:
     save_map: bool = False
     max_megapixels: float = 200.0
     decode_limit_s: float = 120.0
+    dicom_results: frozenset[DicomKind] = frozenset()
 
     def __post_init__(self) -> None:
         check_limits(max_megapixels=self.max_megapixels, decode_limit_s=self.decode_limit_s)
@@ -42,7 +46,7 @@ class FolderOptions:
 
     def to_tables(self) -> dict[str, object]:
         """The options as plain values, as ``run.json`` keeps them."""
-        return {**asdict(self), "outputs": sorted(self.outputs)}
+        return {**asdict(self), "outputs": sorted(self.outputs), "dicom_results": sorted(self.dicom_results)}
 
 
 DEFAULT_OPTIONS: Final = FolderOptions()
@@ -80,6 +84,20 @@ def parse_outputs(text: str) -> frozenset[Output]:
         found = f"unknown output {', '.join(unknown)}" if unknown else "no output is named"
         raise ValueError(f"{found}; known outputs: {', '.join(ALL_OUTPUTS)}")
     return frozenset(output for output in ALL_OUTPUTS if output in names)
+
+
+def parse_dicom_results(text: str) -> frozenset[DicomKind]:
+    """The kinds of DICOM results named in ``sr,sc,pr``. Raises ValueError for a name that is none.
+
+    >>> sorted(parse_dicom_results("sr, pr"))
+    ['pr', 'sr']
+    """
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    unknown = sorted(set(names) - set(ALL_DICOM_KINDS))
+    if unknown or not names:
+        found = f"unknown DICOM result {', '.join(unknown)}" if unknown else "no DICOM result is named"
+        raise ValueError(f"{found}; known: sr (report), sc (secondary capture), pr (presentation state)")
+    return frozenset(kind for kind in ALL_DICOM_KINDS if kind in names)
 
 
 def parse_spacing(text: str) -> tuple[float, float]:

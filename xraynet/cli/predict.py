@@ -29,12 +29,19 @@ def predict(
     ] = False,
     hash_paths: Annotated[bool, typer.Option("--hash-paths", help="Leave the paths of films out of all results.")] = False,
     save_map: Annotated[bool, typer.Option("--save-map", help="Keep the score map as numbers (score_map.npz).")] = False,
+    dicom_results: Annotated[
+        str | None,
+        typer.Option(
+            help="DICOM objects to write beside each reading of a DICOM film: sr (report), sc (picture), pr (marks).",
+            metavar="NAME,…",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps …")] = "cpu",
     precision: Annotated[str, typer.Option(help="What the detector computes in: float32 or bfloat16.")] = "float32",
     max_megapixels: Annotated[float, typer.Option(help="Larger films are refused before they are decoded.")] = 200.0,
 ) -> None:
     """Find nodules on chest radiographs and write a report of each. Research use, not for diagnosis."""
-    from xraynet.batch.options import FolderOptions, parse_outputs, parse_spacing
+    from xraynet.batch.options import FolderOptions, parse_dicom_results, parse_outputs, parse_spacing
 
     try:
         options = FolderOptions(
@@ -45,6 +52,7 @@ def predict(
             hash_paths=hash_paths,
             save_map=save_map,
             max_megapixels=max_megapixels,
+            dicom_results=parse_dicom_results(dicom_results) if dicom_results is not None else frozenset(),
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
@@ -89,6 +97,8 @@ def _run(
     )
     if summary.num_kept:
         typer.echo(f"{summary.num_kept} of {sum(summary.counts.values())} files were done by an earlier run and were kept")
+    for reason, num_films in summary.without_dicom:
+        typer.echo(f"{num_films} {'film has' if num_films == 1 else 'films have'} no DICOM results: {reason}")
     if "index" in options.outputs:
         typer.echo(f"worklist: {out / 'index.html'}")
     counts = summary.counts
