@@ -1,12 +1,14 @@
 import uuid
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from asgi_browser import AsgiBrowser
 from review_folders import make_reading, write_film
 
+from xraynet.lung_frame import LungBoxes
 from xraynet.radiograph import PatientIdentity
 from xraynet.service.review.routes import ReviewSite
 
@@ -136,6 +138,22 @@ def test_two_readers_of_one_film_are_kept_apart(enter: Enter, open_site: Callabl
     assert [(other["reader"], other["verdict"]) for other in film["others"]] == [("Ben", "normal")]
     assert ben.get(f"/api/films/{A}").json()["others"] == []  # Ada has not finished
     assert ada.get("/api/session").json()["readers"] == ["Ada", "Ben"]
+
+
+def test_an_action_in_the_name_of_another_reader_than_the_one_who_sits_here_is_not_kept(enter: Enter) -> None:
+    browser = enter("Ben")
+    answer = browser.act(A, "accept", detection="d1", reader="Ada")
+    assert (answer.status, answer.json()["reader"]) == (409, "Ben")
+    assert browser.act(A, "accept", detection="d1", reader="Ben").status == 200
+
+
+def test_added_and_moved_marks_have_side_and_zone_where_the_lungs_are_known(enter: Enter, results: Path) -> None:
+    lungs = LungBoxes(right=(10, 10, 45, 110), left=(55, 10, 90, 110))
+    film = write_film(results, replace(make_reading(9), lungs=lungs))
+    browser = enter()
+    browser.act(film, "add", mark="m", box=[60, 90, 70, 100])
+    marks = browser.act(film, "move", detection="d1", box=[60, 20, 70, 30]).json()["reading"]["marks"]
+    assert [(mark["side"], mark["zone"]) for mark in marks] == [("left", "lower"), ("left", "upper")]
 
 
 def test_who_has_not_said_who_reads_cannot_change_anything(enter: Enter) -> None:

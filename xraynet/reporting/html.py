@@ -225,6 +225,7 @@ def _film_json(film: PackedFilm) -> Markup:
         "centre": window.centre,
         "width": window.width,
         "shape": window.function,
+        "windowSource": film.start.source,
     }
     return _page_json(facts)
 

@@ -12,7 +12,8 @@ from xraynet.reporting.report_file import ReportedFilm
 from xraynet.reporting.words import NOT_LOOKED_FOR, describe_finding, describe_gate, describe_sensitivity
 from xraynet.service.review.desk import FilmView, ReviewDesk, WorklistFilm
 from xraynet.service.review.look import Look, Mark
-from xraynet.service.review.store import ReaderFilm, measure_mark
+from xraynet.service.review.measure import locate_mark, measure_mark
+from xraynet.service.review.store import ReaderFilm
 
 Answer = dict[str, object]
 
@@ -25,6 +26,7 @@ def answer_session(desk: ReviewDesk, reader: str | None, *, readers: set[str], h
     return {
         "reader": reader,
         "readers": sorted(readers | set(desk.store.readers())),
+        "store": desk.store.store_id(),
         "second_reader": desk.mode == "second-reader",
         "model": _answer_model(reading) if reading is not None else None,
         "operating_threshold": reading.operating_threshold if reading is not None else None,
@@ -196,6 +198,7 @@ def _answer_look(look: Look, found: ReaderFilm) -> Answer:
 
 
 def _answer_mark(mark: Mark, reading: Reading) -> Answer:
+    side, zone = locate_mark(mark, reading)
     return {
         "id": mark.id,
         "detection": mark.detection,
@@ -203,5 +206,7 @@ def _answer_mark(mark: Mark, reading: Reading) -> Answer:
         "box": list(mark.box),
         "moved": mark.moved,
         "diameter_mm": measure_mark(mark, reading),
+        "side": side,
+        "zone": zone,
         "note": mark.note,
     }

@@ -44,6 +44,7 @@ _KINDS: Final = {
     ".png": "image/png",
 }
 _WATCH_S: Final = 2.0
+_ENVELOPE: Final = frozenset({"action_id", "base_revision", "reader"})
 _NO_READER: Final = "say who reads first"
 
 
@@ -171,6 +172,10 @@ class ReviewSite:
         tables = await _read_json(request)
         if session.reader is None:
             raise ActionRefused(_NO_READER)
+        if tables.get("reader", session.reader) != session.reader:
+            # Two tabs share a cookie: what was done in the name of one reader is never kept in the name of another.
+            refusal = {"error": f"{session.reader} reads here now", "reader": session.reader}
+            return JSONResponse(refusal, status_code=409)
         status, answer = await run_in_threadpool(self._save, film, session.reader, tables)
         if status == 200:
             await self.hub.announce("change", lambda listener: self._tell_change(film, answer, listener))
@@ -186,7 +191,7 @@ class ReviewSite:
             results=results.digest,
             mode=self.desk.mode,
             base_revision=_parse_revision(tables.get("base_revision")),
-            step=parse_step({name: value for name, value in tables.items() if name not in ("action_id", "base_revision")}),
+            step=parse_step({name: value for name, value in tables.items() if name not in _ENVELOPE}),
         )
         try:
             then = self.desk.store.save(action, results=results)

@@ -19,6 +19,9 @@ APPLICATION_ID: Final = 0x78725256
 """The letters xrRV in the file's header."""
 
 _SCHEMA: Final = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+INSERT INTO facts VALUES ('store_id', lower(hex(randomblob(16))));
+
 CREATE TABLE results (
   digest TEXT PRIMARY KEY,
   film TEXT NOT NULL,
@@ -81,6 +84,8 @@ CREATE TABLE marks (
   y2 REAL NOT NULL,
   moved INTEGER NOT NULL,
   diameter_mm REAL,
+  side TEXT,
+  zone TEXT,
   score REAL,
   note TEXT NOT NULL,
   PRIMARY KEY (film, reader, look, mark),
@@ -95,7 +100,7 @@ CREATE VIEW readings AS
 
 CREATE VIEW annotations AS
   SELECT marks.film, marks.reader, marks.look, marks.position, marks.mark, marks.detection, marks.state, marks.x1, marks.y1,
-         marks.x2, marks.y2, marks.moved, marks.diameter_mm, marks.score, marks.note
+         marks.x2, marks.y2, marks.moved, marks.diameter_mm, marks.side, marks.zone, marks.score, marks.note
   FROM marks JOIN looks USING (film, reader, look)
   WHERE looks.verdict = 'findings' AND marks.state <> 'rejected';
 """

@@ -12,15 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from xraynet.errors import ActionRefused, ReviewError
-from xraynet.findings import Reading
-from xraynet.geometry import diameters_mm
 from xraynet.reading_file import reading_from_dict
-from xraynet.service.review.actions import find_detection, parse_step
+from xraynet.service.review.actions import parse_step
 from xraynet.service.review.history import Action, History, Mode, replay
 from xraynet.service.review.look import Look, Mark
+from xraynet.service.review.measure import locate_mark, measure_mark, score_mark
 from xraynet.service.review.results import DetectorResults
 from xraynet.service.review.schema import open_store, open_store_to_read
 
@@ -99,6 +96,11 @@ class ReviewStore:
         """How many actions were ever kept: it grows with every one."""
         with self._lock:
             return int(self._connection.execute("SELECT coalesce(max(number), 0) FROM actions").fetchone()[0])
+
+    def store_id(self) -> str:
+        """The id that this store was given when it was made."""
+        with self._lock:
+            return str(self._connection.execute("SELECT value FROM facts WHERE name = 'store_id'").fetchone()[0])
 
     def readers(self) -> list[str]:
         """Everyone who has done anything, by name."""
@@ -224,7 +226,7 @@ class ReviewStore:
                 ),
             )
             self._connection.executemany(
-                f"INSERT INTO marks VALUES ({', '.join('?' * 15)})",  # noqa: S608 - question marks
+                f"INSERT INTO marks VALUES ({', '.join('?' * 17)})",  # noqa: S608 - question marks
                 [(*key, name, *_cells_of_mark(number, mark, film)) for number, mark in enumerate(look.marks, start=1)],
             )
 
@@ -239,22 +241,11 @@ def looks_of(look: Look) -> list[tuple[str, Look]]:
     return [*([("first", look.first)] if look.first is not None else []), ("final", look)]
 
 
-def measure_mark(mark: Mark, reading: Reading) -> float | None:
-    """The longer side of a mark in the film's own kind of millimetre, to a tenth; None where the film has no honest spacing."""
-    if mark.detection is not None and not mark.moved:
-        return find_detection(reading, mark.detection).diameter_mm
-    if reading.image.spacing_mm is None:
-        return None
-    corners = np.array([mark.box], dtype=np.float32)
-    return round(float(diameters_mm(corners, spacing_mm=reading.image.spacing_mm)[0]), 1)
-
-
 def _cells_of_mark(number: int, mark: Mark, film: ReaderFilm) -> tuple[str | int | float | None, ...]:
     reading = film.results.reading
-    score = find_detection(reading, mark.detection).score if mark.detection is not None else None
     return (
         *(number, mark.id, mark.detection, mark.state, *mark.box, int(mark.moved)),
-        *(measure_mark(mark, reading), score, mark.note),
+        *(measure_mark(mark, reading), *locate_mark(mark, reading), score_mark(mark, reading), mark.note),
     )
 
 
