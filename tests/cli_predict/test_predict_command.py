@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from xraynet.checkpoint import Checkpoint, CheckpointSettings, OperatingPoint, write_checkpoint
 from xraynet.cli.main import build_app
 from xraynet.detector.network import Detector, DetectorConfig
+from xraynet.errors import ConfigError
 from xraynet.inference.predictor import Predictor
 from xraynet.lungs.config import GateThresholds, LungsConfig
 from xraynet.lungs.network import LungsNetwork
@@ -81,6 +82,44 @@ def test_findings_are_reported_and_the_worklist_is_named(spot_predictor: None, f
     assert "1 of 1 files were done by an earlier run and were kept" in again.output
     other = ask("predict", films, "--out", tmp_path, "--no-gate", "--outputs", "csv")
     assert "another enforce_gate, identify, outputs than in the earlier run there" in other.output
+
+
+def test_another_language_makes_the_pages_anew_and_leaves_the_files_of_programs_alone(
+    spot_predictor: None, films: Path, tmp_path: Path
+) -> None:
+    ask("predict", films, "--out", tmp_path)
+    tables = {name: (tmp_path / name).read_bytes() for name in ("findings.csv", "films.csv", "failures.csv")}
+    reading = next(tmp_path.rglob("reading.json")).read_bytes()
+    done = ask("predict", films, "--out", tmp_path, "--language", "de")
+    assert done.exit_code == 0, done.output
+    assert "another language than in the earlier run there" in done.output
+    assert "Verdacht auf R" in (tmp_path / "index.html").read_text()
+    page = next(tmp_path.rglob("report.html")).read_text()
+    assert '<html lang="de" dir="ltr">' in page
+    assert "Nur für Forschungszwecke, nicht zur Diagnose." in page
+    assert {name: (tmp_path / name).read_bytes() for name in tables} == tables
+    assert next(tmp_path.rglob("reading.json")).read_bytes() == reading
+    kept = ask("predict", films, "--out", tmp_path, "--language", "de")
+    assert "were done by an earlier run and were kept" in kept.output
+
+
+def test_a_hospitals_own_language_file_is_given_by_its_path(spot_predictor: None, films: Path, tmp_path: Path) -> None:
+    own = tmp_path / "fr.toml"
+    head = '[language]\ncode = "fr"\nname = "Français"\ndate = "dd/MM/yyyy"\npaper = "a4"\n'
+    own.write_text(head + '[worklist]\ntitle = "Liste de travail"\n', encoding="utf-8")
+    done = ask("predict", films, "--out", tmp_path / "out", "--language", own)
+    assert done.exit_code == 0, done.output
+    assert "which are said in English" in done.output
+    assert "<title>Liste de travail</title>" in (tmp_path / "out" / "index.html").read_text()
+    own.write_text(head + '[worklist]\ntitle = "Liste"\n', encoding="utf-8")
+    assert "another language" in ask("predict", films, "--out", tmp_path / "out", "--language", own).output
+
+
+def test_an_unknown_language_is_an_error_before_any_film_is_read(spot_predictor: None, films: Path, tmp_path: Path) -> None:
+    done = ask("predict", films, "--out", tmp_path / "out", "--language", "tlh")
+    assert isinstance(done.exception, ConfigError)
+    assert "no language 'tlh'" in str(done.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_failures_make_exit_code_three_and_refusals_do_not(spot_predictor: None, tmp_path: Path) -> None:

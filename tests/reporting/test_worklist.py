@@ -42,7 +42,7 @@ def row(path: str, score: float | None = None, **facts: object) -> WorklistRow:
 
 
 def render(rows: list[WorklistRow], page: int = 0) -> str:
-    return render_worklist(rows, page=page, facts=FACTS, model="Model demo")
+    return render_worklist(rows, page=page, facts=FACTS, model=READING.checkpoint)
 
 
 def read_table(text: str) -> list[dict[str, str]]:

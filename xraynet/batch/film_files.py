@@ -50,7 +50,7 @@ def render_film(radiograph: Radiograph, analysis: Analysis, *, facts: ModelFacts
         files[HEATMAP_NAME] = heatmap
     if options.outputs & {"overlay", "index"}:
         shown = frame.show(show_film(radiograph))
-        picture = draw_overlay(shown, heat, reading=analysis.reading, frame=frame, scale=facts.scale)
+        picture = draw_overlay(shown, heat, reading=analysis.reading, frame=frame, scale=facts.scale, language=options.language)
         if "overlay" in options.outputs:
             files[OVERLAY_NAME] = render_overlay(picture)
         if "index" in options.outputs:
@@ -64,6 +64,7 @@ def render_film(radiograph: Radiograph, analysis: Analysis, *, facts: ModelFacts
             scale=facts.scale,
             identity=radiograph.identity if options.identify else None,
             worklist=_WORKLIST if "index" in options.outputs else None,
+            language=options.language,
         )
         files[REPORT_NAME] = page.encode("utf-8")
     if options.save_map and analysis.heat is not None:

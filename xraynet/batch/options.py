@@ -4,10 +4,12 @@ import hashlib
 import json
 import math
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import Final, Literal, get_args
 
 from xraynet.reporting.dicom_kinds import ALL_DICOM_KINDS, DicomKind
+from xraynet.reporting.language import Language
+from xraynet.reporting.language_files import english
 
 Output = Literal["reading", "heatmap", "overlay", "report", "index", "csv"]
 ALL_OUTPUTS: Final[tuple[Output, ...]] = get_args(Output)
@@ -26,7 +28,8 @@ class FolderOptions:
     ``outputs``: reading.json and outcomes.jsonl are always written, for a run goes on from them. ``spacing_mm``:
     (row, column) for films that state none. ``identify`` prints the patient's identity; ``hash_paths`` removes the
     user's paths. ``decode_limit_s``: how long one file may take to become a film. ``dicom_results``: what is written of
-    DICOM films as DICOM, beside the reading: report (``sr``), picture (``sc``), marks (``pr``).
+    DICOM films as DICOM, beside the reading: report (``sr``), picture (``sc``), marks (``pr``). ``language``: of what
+    people read.
     """
 
     outputs: frozenset[Output] = frozenset(ALL_OUTPUTS)
@@ -38,6 +41,7 @@ class FolderOptions:
     max_megapixels: float = 200.0
     decode_limit_s: float = 120.0
     dicom_results: frozenset[DicomKind] = frozenset()
+    language: Language = field(default_factory=english)
 
     def __post_init__(self) -> None:
         check_limits(max_megapixels=self.max_megapixels, decode_limit_s=self.decode_limit_s)
@@ -46,7 +50,13 @@ class FolderOptions:
 
     def to_tables(self) -> dict[str, object]:
         """The options as plain values, as ``run.json`` keeps them."""
-        return {**asdict(self), "outputs": sorted(self.outputs), "dicom_results": sorted(self.dicom_results)}
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {
+            **values,
+            "outputs": sorted(self.outputs),
+            "dicom_results": sorted(self.dicom_results),
+            "language": f"{self.language.code} {self.language.fingerprint[:16]}",
+        }
 
 
 DEFAULT_OPTIONS: Final = FolderOptions()
@@ -64,7 +74,7 @@ class RunKey:
 
     def to_tables(self) -> dict[str, object]:
         """The key's parts as plain values."""
-        return {**asdict(self), "options": self.options.to_tables()}
+        return {**{item.name: getattr(self, item.name) for item in fields(self)}, "options": self.options.to_tables()}
 
     @property
     def digest(self) -> str:

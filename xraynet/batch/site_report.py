@@ -6,28 +6,18 @@ from pathlib import Path
 from typing import Final
 
 from xraynet.batch.simulate_site import SiteRun
-from xraynet.batch.site_options import MATCH_RULE
 from xraynet.batch.site_results import SiteResult, annotations_coco, annotations_csv
-from xraynet.evaluation.rules import parse_rule
 from xraynet.files import write_text_atomically
-from xraynet.reading_file import DISCLAIMER
 from xraynet.reporting.html import content_policy, data_uri, read_part, render_template
+from xraynet.reporting.language import Language
+from xraynet.reporting.language_files import english
+from xraynet.reporting.words import Told, describe_outcome, retell
 
 REPORT_NAME: Final = "simulate.html"
 
-_TRAITS: Final = {
-    "diameter": ("By diameter", "The longer side of the nodule's box in the plane in which the film states its pixel spacing."),
-    "contrast-to-noise": (
-        "By contrast",
-        "Contrast-to-noise: mean inside minus mean of the ring from 1 to 1.5 diameters, over the ring's standard deviation.",
-    ),
-    "place": ("By place", "Clear lung, or lung hidden by heart, mediastinum or diaphragm."),
-    "kind": ("By kind", "What was drawn."),
-}
 
-
-def write_site_run(out: Path, run: SiteRun) -> None:
-    """Write everything a run has to say into ``out``."""
+def write_site_run(out: Path, run: SiteRun, *, language: Language | None = None) -> None:
+    """Write everything a run has to say into ``out``; ``language``: of the page (by default English)."""
     result = run.result
     out.mkdir(parents=True, exist_ok=True)
     write_text_atomically(out / "simulate.csv", result.to_csv())
@@ -35,42 +25,46 @@ def write_site_run(out: Path, run: SiteRun) -> None:
     write_text_atomically(out / "annotations.json", annotations_coco(result))
     lines = [json.dumps(asdict(outcome), ensure_ascii=False) + "\n" for outcome in result.outcomes]
     write_text_atomically(out / "outcomes.jsonl", "".join(lines))
-    write_text_atomically(out / REPORT_NAME, render_site_run(run))
+    write_text_atomically(out / REPORT_NAME, render_site_run(run, language=language))
     write_text_atomically(out / "simulate.json", result.to_json())
 
 
-def render_site_run(run: SiteRun) -> str:
+def render_site_run(run: SiteRun, *, language: Language | None = None) -> str:
     """The page, as HTML. It fetches nothing and runs no script; whatever names it shows are escaped."""
+    spoken = language or english()
     style = read_part("evaluation.css")
+    outcomes = [outcome for outcome in run.result.outcomes if outcome.status != "ok"]
     return render_template(
         "simulation.html.j2",
         {
             "result": run.result,
-            "tables": [(trait, *_TRAITS[trait], rows) for trait, rows in run.result.tables().items() if rows],
+            "tables": [(trait, rows) for trait, rows in run.result.tables().items() if rows],
             "missed": [(item.record, data_uri(item.picture, "image/png")) for item in run.missed],
-            "not_analysed": [outcome for outcome in run.result.outcomes if outcome.status != "ok"],
-            "notes": _notes(run.result),
-            "rule": parse_rule(MATCH_RULE).describe(),
-            "disclaimer": DISCLAIMER,
+            "not_analysed": [(outcome, describe_outcome(outcome.code, language=spoken)) for outcome in outcomes],
+            "notes": [
+                *retell(run.result.warnings, language=spoken),
+                *(Told(note, spoken.code) for note in _notes(run.result, spoken)),
+            ],
+            # A comma would be read as a decimal one.
+            "separator": ";" if "," in spoken.number(0.5, 1) else ",",
+            "disclaimer": spoken.say("notice.disclaimer"),
             "style": style,
             "policy": content_policy(style=style, script=None),
         },
+        language=spoken,
     ).lstrip()
 
 
-def _notes(result: SiteResult) -> list[str]:
-    notes = list(result.warnings)
+def _notes(result: SiteResult, language: Language) -> list[str]:
+    notes = []
     before = sum(nodule.found_before for nodule in result.nodules)
     if before:
-        notes.append(
-            f"{before} of the {len(result.nodules)} drawn nodules lie where the detector reported something on the untouched"
-            " film already; they count as found."
-        )
+        notes.append(language.say("simulate.note_before", count=before, total=len(result.nodules)))
     if any(film.spacing_mm is None for film in result.films):
-        notes.append("Films without pixel spacing: their nodules follow the size of the lung fields, without millimetres.")
+        notes.append(language.say("simulate.note_no_spacing"))
     unplaced = sum(film.num_nodules == 0 for film in result.films)
     if unplaced:
-        notes.append(f"No room for a nodule was found in {unplaced} films.")
+        notes.append(language.say("simulate.note_unplaced", count=unplaced))
     if result.nodules and len(result.nodules) > len(result.films):
-        notes.append("Several nodules lie on one film: the intervals take them for independent, and are a little too narrow.")
+        notes.append(language.say("simulate.note_several"))
     return notes

@@ -34,12 +34,12 @@ def write_worklist(outcomes: list[Outcome], *, reader: FilmReader) -> None:
     write_tables(out, texts)
     if "index" in wanted:
         identity = reader.predictor.checkpoint.identity
-        model = f"Model {identity.name}, version {identity.version}"
         names = page_names(len(rows))
         for stale in set(out.glob("index-*.html")) - {out / name for name in names}:
             stale.unlink()
         for page, name in enumerate(names):
-            write_tables(out, {name: render_worklist(rows, page=page, facts=reader.facts.operating, model=model)})
+            text = render_worklist(rows, page=page, facts=reader.facts.operating, model=identity, language=options.language)
+            write_tables(out, {name: text})
 
 
 def _rows(outcomes: Iterable[Outcome], *, out: Path, options: FolderOptions) -> Iterator[WorklistRow]:

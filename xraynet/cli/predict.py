@@ -36,12 +36,16 @@ def predict(
             metavar="NAME,…",
         ),
     ] = None,
+    language: Annotated[
+        str, typer.Option(help="The language of what people read: en, de, es, or a language file.", metavar="CODE|FILE")
+    ] = "en",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps …")] = "cpu",
     precision: Annotated[str, typer.Option(help="What the detector computes in: float32 or bfloat16.")] = "float32",
     max_megapixels: Annotated[float, typer.Option(help="Larger films are refused before they are decoded.")] = 200.0,
 ) -> None:
     """Find nodules on chest radiographs and write a report of each. Research use, not for diagnosis."""
     from xraynet.batch.options import FolderOptions, parse_dicom_results, parse_outputs, parse_spacing
+    from xraynet.cli.language import ask_language
 
     try:
         options = FolderOptions(
@@ -53,6 +57,7 @@ def predict(
             save_map=save_map,
             max_megapixels=max_megapixels,
             dicom_results=parse_dicom_results(dicom_results) if dicom_results is not None else frozenset(),
+            language=ask_language(language),
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

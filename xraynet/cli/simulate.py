@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from xraynet.batch.site_options import SiteOptions
     from xraynet.batch.site_results import SiteResult
     from xraynet.findings import Outcome
+    from xraynet.reporting.language import Language
 
 
 def simulate(
@@ -30,12 +31,16 @@ def simulate(
         bool, typer.Option("--save-films", help="Keep the films with their nodules as 16-bit PNG in OUT/films.")
     ] = False,
     hash_paths: Annotated[bool, typer.Option("--hash-paths", help="Leave the paths of films out of all results.")] = False,
+    language: Annotated[
+        str, typer.Option(help="The language of what people read: en, de, es, or a language file.", metavar="CODE|FILE")
+    ] = "en",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps …")] = "cpu",
     max_megapixels: Annotated[float, typer.Option(help="Larger films are refused before they are decoded.")] = 200.0,
 ) -> None:
     """Draw known nodules into normal films and report how many are found. Research use, not for diagnosis."""
     from xraynet.batch.options import parse_spacing
     from xraynet.batch.site_options import SiteOptions, default_simulation, limit_diameters
+    from xraynet.cli.language import ask_language
 
     try:
         simulation = default_simulation()
@@ -53,14 +58,23 @@ def simulate(
     missing = [path for path in films if not path.exists()]
     if len(missing) == len(films):
         raise typer.BadParameter(f"there is nothing at {', '.join(str(path) for path in missing)}")
-    result = _run(films, out=out, checkpoint=checkpoint, lungs=lungs, options=options, device=device)
+    result = _run(
+        films, out=out, checkpoint=checkpoint, lungs=lungs, options=options, device=device, language=ask_language(language)
+    )
     _say(result, out)
     if result.counts["failed"]:
         raise typer.Exit(EXIT_FAILED)
 
 
 def _run(
-    films: list[Path], *, out: Path, checkpoint: Path | None, lungs: Path | None, options: "SiteOptions", device: str
+    films: list[Path],
+    *,
+    out: Path,
+    checkpoint: Path | None,
+    lungs: Path | None,
+    options: "SiteOptions",
+    device: str,
+    language: "Language",
 ) -> "SiteResult":
     from xraynet.batch.journal import hold_folder
     from xraynet.batch.simulate_site import simulate_site
@@ -78,7 +92,7 @@ def _run(
         typer.echo(f"xraynet: warning: {warning}", err=True)
     with hold_folder(out):
         run = simulate_site(films, predictor=predictor, out=out, options=options, on_outcome=_Progress().advance)
-        write_site_run(out, run)
+        write_site_run(out, run, language=language)
     return run.result
 
 

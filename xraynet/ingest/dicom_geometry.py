@@ -47,7 +47,7 @@ def read_geometry(dataset: Dataset) -> FilmGeometry:
     spacing = _read_spacing(dataset, warnings)
     view = _read_view(dataset)
     if view.is_frontal is False:
-        warnings.append(f"The file calls this a {view.value.lower()} view; a frontal one was expected.")
+        warnings.append(f"The file calls this view {view.value.lower()}; a frontal one was expected.")
     mirrored = _read_mirrored(dataset, warnings)
     return FilmGeometry(spacing=spacing, view_position=view, mirrored=mirrored, warnings=tuple(warnings))
 

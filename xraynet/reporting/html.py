@@ -20,34 +20,64 @@ from numpy.typing import NDArray
 
 from xraynet.findings import Finding, Reading
 from xraynet.radiograph import PatientIdentity
-from xraynet.reading_file import DISCLAIMER
 from xraynet.reporting.colour import ColourScale
 from xraynet.reporting.frame import DisplayFrame
+from xraynet.reporting.language import Language
+from xraynet.reporting.language_files import english
 from xraynet.reporting.packing import PackedFilm
 from xraynet.reporting.templating import new_environment
 from xraynet.reporting.words import (
-    NOT_LOOKED_FOR,
     OperatingFacts,
     describe_finding,
     describe_gate,
+    describe_gate_state,
+    describe_operating_point,
     describe_place,
     describe_sensitivity,
     describe_size,
-    name_finding,
+    describe_spacing,
+    describe_view,
+    list_sensitivity,
+    retell,
     show_score,
+    title_finding,
 )
 
 _LEGEND_WIDTH: Final = 300
+_KEYS: Final = (
+    (("↑", "↓"), "keys.level"),
+    (("←", "→"), "keys.width"),
+    (("R",), "keys.start_window"),
+    (("A",), "keys.full_range"),
+    (("I",), "keys.invert"),
+    (("+", "−"), "keys.zoom"),
+    (("F",), "keys.fit"),
+    (("1",), "keys.actual"),
+    (("H",), "keys.heatmap"),
+    (("[", "]"), "keys.opacity"),
+    (("B",), "keys.boxes"),
+    (("N", "P"), "keys.findings"),
+    (("?",), "keys.keys"),
+)
+_NO_GATE: Final = Markup("<code>--no-gate</code>")
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    return new_environment({"score": show_score})
+    return new_environment({"score": _score})
 
 
-def render_template(name: str, facts: Mapping[str, object]) -> str:
-    """The template ``name`` filled with ``facts``, everything escaped."""
-    return _environment().get_template(name).render(facts)
+@jinja2.pass_context
+def _score(context: jinja2.runtime.Context, score: float) -> str:
+    language = context["language"]
+    assert isinstance(language, Language)
+    return show_score(score, language=language)
+
+
+def render_template(name: str, facts: Mapping[str, object], *, language: Language | None = None) -> str:
+    """The template ``name`` filled with ``facts``, everything escaped; ``t`` in it says a message of ``language``."""
+    spoken = language or english()
+    return _environment().get_template(name).render({"language": spoken, "t": spoken.say_markup, **facts})
 
 
 @dataclass(frozen=True)
@@ -99,7 +129,7 @@ class FindingRow:
     """One reported finding as the page lists it; the box is (x, y, width, height) in display pixels."""
 
     number: int
-    name: str
+    title: str
     place: str
     size: str
     score: float
@@ -125,60 +155,73 @@ def render_report(
     scale: ColourScale,
     identity: PatientIdentity | None = None,
     worklist: str | None = None,
+    language: Language | None = None,
 ) -> str:
     """The report of one film as HTML. ``identity`` only under ``--identify``; ``worklist``: a relative link to it."""
+    spoken = language or english()
     style, script = read_part("report.css"), read_part("film.js", "report.js")
     page = {
         "reading": reading,
-        "identity": identity_lines(identity) if identity is not None else [],
-        "rows": _finding_rows(reading, picture.frame),
-        "sensitivity": describe_sensitivity(facts),
+        "identity": identity_lines(identity, language=spoken) if identity is not None else [],
+        "rows": _finding_rows(reading, picture.frame, spoken),
+        "sensitivity": describe_sensitivity(facts, language=spoken),
         "num_below": len(reading.detections) - len(reading.reported),
-        "gate_words": describe_gate(reading.gate.reasons),
-        "not_looked_for": NOT_LOOKED_FOR,
-        "facts": facts,
-        "disclaimer": DISCLAIMER,
+        "gate_words": describe_gate(reading.gate.reasons, language=spoken),
+        "gate_codes": ", ".join(f"gate.{reason}" for reason in reading.gate.reasons),
+        "gate_state": describe_gate_state(reading.gate, enforced=reading.gate_enforced, language=spoken),
+        "no_gate": _NO_GATE,
+        "warnings": retell(reading.warnings, language=spoken),
+        "view": describe_view(reading.image.view_position, language=spoken),
+        "spacing": describe_spacing(reading.image, language=spoken),
+        "operating_point": describe_operating_point(facts, language=spoken),
+        "sensitivity_fact": list_sensitivity(facts, language=spoken),
+        "not_looked_for": spoken.say("notice.not_looked_for"),
+        "disclaimer": spoken.say("notice.disclaimer"),
+        "key_list": _KEYS,
         "size": picture.frame.size,
         "heatmap": data_uri(picture.heatmap, "image/png") if picture.heatmap is not None else None,
         "levels": picture.film.encode_levels(),
         "table": picture.film.encode_table(),
         "film_facts": _film_json(picture.film),
+        "page_words": _page_words(spoken),
         "model_facts": _page_json(asdict(facts)),
         "window_source": picture.film.start.source,
         "scale": scale,
         "legend_width": _LEGEND_WIDTH,
         "stops": scale.stops(),
-        "ticks": [Tick(x=place * _LEGEND_WIDTH, label=f"{score:g}") for score, place in scale.ticks()],
-        "operating_tick": Tick(x=scale.position(scale.operating) * _LEGEND_WIDTH, label=show_score(scale.operating)),
+        "ticks": [Tick(x=place * _LEGEND_WIDTH, label=spoken.plain(score)) for score, place in scale.ticks()],
+        "operating_tick": Tick(
+            x=scale.position(scale.operating) * _LEGEND_WIDTH, label=show_score(scale.operating, language=spoken)
+        ),
         "worklist": worklist,
         "style": style,
         "script": script,
         "policy": content_policy(style=style, script=script),
     }
-    return render_template("report.html.j2", page)
+    return render_template("report.html.j2", page, language=spoken)
 
 
-def _finding_rows(reading: Reading, frame: DisplayFrame) -> list[FindingRow]:
+def _finding_rows(reading: Reading, frame: DisplayFrame, language: Language) -> list[FindingRow]:
     boxes = frame.boxes(reading.to_detections().boxes)
     return [
-        _finding_row(number, finding, boxes[number - 1], reading=reading, frame=frame)
+        _finding_row(number, finding, boxes[number - 1], reading=reading, frame=frame, language=language)
         for number, finding in enumerate(reading.detections, start=1)
         if finding.reported
     ]
 
 
 def _finding_row(
-    number: int, finding: Finding, box: NDArray[np.float32], *, reading: Reading, frame: DisplayFrame
+    number: int, finding: Finding, box: NDArray[np.float32], *, reading: Reading, frame: DisplayFrame, language: Language
 ) -> FindingRow:
     x1, y1, x2, y2 = (round(float(side), 2) for side in box)
     plane = reading.image.spacing_plane
     return FindingRow(
         number=number,
-        name=name_finding(finding),
-        place=describe_place(finding),
-        size=describe_size(finding, plane=plane),
+        title=title_finding(finding, language=language),
+        place=describe_place(finding, language=language),
+        size=describe_size(finding, plane=plane, language=language),
         score=finding.score,
-        sentence=describe_finding(finding, plane=plane),
+        sentence=describe_finding(finding, plane=plane, language=language),
         box=(x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)),
         label=_place_label(x1, y1, x2, y2, frame=frame),
     )
@@ -190,24 +233,21 @@ def _place_label(x1: float, y1: float, x2: float, y2: float, *, frame: DisplayFr
     return Label(x=x, y=y2, dy="1.15em", anchor=anchor) if y1 < 0.04 * height else Label(x=x, y=y1, dy="-0.45em", anchor=anchor)
 
 
-def identity_lines(identity: PatientIdentity) -> list[tuple[str, str]]:
+def identity_lines(identity: PatientIdentity, *, language: Language | None = None) -> list[tuple[str, str]]:
     """(label, value) of what ``--identify`` prints, empty values left out.
 
     >>> identity_lines(PatientIdentity(name="Doe^Jane", birth_date="19500131"))
     [('Name', 'Doe, Jane'), ('Birth date', '1950-01-31')]
     """
+    spoken = language or english()
     lines = [
-        ("Name", ", ".join(part for part in identity.name.split("^") if part)),
-        ("ID", identity.patient_id),
-        ("Birth date", _iso_date(identity.birth_date)),
-        ("Accession number", identity.accession_number),
-        ("Study date", _iso_date(identity.study_date)),
+        ("name", ", ".join(part for part in identity.name.split("^") if part)),
+        ("patient_id", identity.patient_id),
+        ("birth_date", spoken.date(identity.birth_date)),
+        ("accession_number", identity.accession_number),
+        ("study_date", spoken.date(identity.study_date)),
     ]
-    return [(label, value) for label, value in lines if value]
-
-
-def _iso_date(text: str) -> str:
-    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text
+    return [(spoken.say(f"identity.{label}"), value) for label, value in lines if value]
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -228,6 +268,19 @@ def _film_json(film: PackedFilm) -> Markup:
         "windowSource": film.start.source,
     }
     return _page_json(facts)
+
+
+def _page_words(language: Language) -> Markup:
+    """What the page's script says."""
+    return _page_json(
+        {
+            "level": language.say("report.level"),
+            "width": language.say("report.width"),
+            "inverted": language.say("report.inverted"),
+            "percent": language.say("number.percent", value="{value}"),
+            "failure": language.say("report.failure"),
+        }
+    )
 
 
 def _page_json(facts: Mapping[str, object]) -> Markup:

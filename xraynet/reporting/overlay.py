@@ -11,7 +11,10 @@ from PIL.PngImagePlugin import PngInfo
 from xraynet.findings import Reading
 from xraynet.reading_file import DISCLAIMER
 from xraynet.reporting.colour import ColourScale
+from xraynet.reporting.fonts import find_font, font_letters, needs_shaping
 from xraynet.reporting.frame import DisplayFrame
+from xraynet.reporting.language import Language
+from xraynet.reporting.language_files import english
 from xraynet.reporting.words import show_score
 
 BOX_COLOUR = (120, 225, 255)
@@ -50,12 +53,17 @@ def draw_overlay(
     reading: Reading,
     frame: DisplayFrame,
     scale: ColourScale,
+    language: Language | None = None,
 ) -> Image.Image:
-    """The film in ``frame`` with heatmap, numbered boxes of the reported findings, and what it is not for."""
+    """The film in ``frame`` with heatmap, numbered boxes of the reported findings, and what it is not for.
+
+    Words are English where the picture's font lacks letters of ``language``.
+    """
+    spoken = language or english()
     picture = Image.fromarray(blend_heatmap(shown, score_map, scale))
     pen = ImageDraw.Draw(picture)
     unit = max(picture.size) / 1024
-    font = ImageFont.load_default(size=max(9, round(17 * unit)))
+    font = _load_font(max(9, round(17 * unit)))
     boxes = frame.boxes(reading.to_detections().boxes)
     for number, (finding, box) in enumerate(zip(reading.detections, boxes, strict=True), start=1):
         if finding.reported:
@@ -65,12 +73,16 @@ def draw_overlay(
             line = max(1, round(1.6 * unit))
             pen.rectangle(corners, outline=_HALO, width=line * 3)
             pen.rectangle(tuple(np.array(corners) + np.array([line, line, -line, -line])), outline=BOX_COLOUR, width=line)
-            _write(pen, (x1 - gap, y1 - 6 * unit), f"{number}  {show_score(finding.score)}", font=font, anchor="ls")
-    small = ImageFont.load_default(size=max(8, round(13 * unit)))
-    note = DISCLAIMER if reading.film_score is not None else f"Not analysed. {DISCLAIMER}"
-    _write(
-        pen, (8 * unit, picture.height - 8 * unit), f"xraynet {reading.checkpoint.version} · {note}", font=small, anchor="ls"
-    )
+            _write(
+                pen,
+                (x1 - gap, y1 - 6 * unit),
+                f"{number}  {show_score(finding.score, language=spoken)}",
+                font=font,
+                anchor="ls",
+            )
+    small = _load_font(max(8, round(13 * unit)))
+    note = _note(reading, spoken if _can_write(_note(reading, spoken)) else english())
+    _write(pen, (8 * unit, picture.height - 8 * unit), note, font=small, anchor="ls")
     return picture
 
 
@@ -88,16 +100,24 @@ def render_thumbnail(picture: Image.Image, *, side: int = 112) -> bytes:
     return stream.getvalue()
 
 
+def _note(reading: Reading, language: Language) -> str:
+    withheld = "" if reading.film_score is not None else f"{language.say('overlay.not_analysed')} "
+    return f"xraynet {reading.checkpoint.version} · {withheld}{language.say('notice.disclaimer')}"
+
+
+def _load_font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(find_font("DejaVuSans"), size=size)
+
+
+def _can_write(text: str) -> bool:
+    """Whether the font has every letter of a text, and Pillow needs not shape it (Arabic, Devanagari)."""
+    return set(map(ord, text)) <= font_letters("DejaVuSans") and not needs_shaping(text)
+
+
 def _write(
-    pen: ImageDraw.ImageDraw,
-    place: tuple[float, float],
-    text: str,
-    *,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    anchor: str,
+    pen: ImageDraw.ImageDraw, place: tuple[float, float], text: str, *, font: ImageFont.FreeTypeFont, anchor: str
 ) -> None:
-    anchor_if_outlined = anchor if isinstance(font, ImageFont.FreeTypeFont) else None
-    pen.text(place, text, font=font, fill=BOX_COLOUR, anchor=anchor_if_outlined, stroke_width=2, stroke_fill=_HALO)
+    pen.text(place, text, font=font, fill=BOX_COLOUR, anchor=anchor, stroke_width=2, stroke_fill=_HALO)
 
 
 def _encode(image: Image.Image) -> bytes:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from xraynet.csv_text import write_csv
-from xraynet.findings import Outcome, OutcomeStatus, Reading
+from xraynet.findings import CheckpointIdentity, Outcome, OutcomeStatus, Reading
 from xraynet.radiograph import PatientIdentity
-from xraynet.reading_file import DISCLAIMER
 from xraynet.reporting.html import content_policy, data_uri, identity_lines, read_part, render_template
-from xraynet.reporting.words import NOT_LOOKED_FOR, OperatingFacts, describe_absence, describe_finding, describe_gate
+from xraynet.reporting.language import Language
+from xraynet.reporting.language_files import english
+from xraynet.reporting.words import OperatingFacts, describe_absence, describe_finding, describe_gate, describe_outcome
 
 PAGE_LENGTH: Final = 500
 _IDENTITY_COLUMNS: Final = ("patient_name", "patient_id", "birth_date", "accession_number", "study_date")
@@ -40,24 +41,20 @@ class WorklistRow:
         return self.reading.film_score if self.reading is not None else None
 
     @property
-    def words(self) -> list[str]:
-        """The reported findings in words, or why there is no analysis."""
-        if self.reading is None:
-            return [self.reason]
-        if self.reading.film_score is None:
-            return [f"{describe_gate(self.reading.gate.reasons)}"]
-        plane = self.reading.image.spacing_plane
-        return [describe_finding(finding, plane=plane) for finding in self.reading.reported]
-
-    @property
     def picture(self) -> str | None:
         """The thumbnail as the page carries it."""
         return data_uri(self.thumbnail.read_bytes(), "image/jpeg") if self.thumbnail is not None else None
 
-    @property
-    def identity_lines(self) -> list[tuple[str, str]]:
-        """What ``--identify`` prints of the patient."""
-        return identity_lines(self.identity) if self.identity is not None else []
+
+def describe_row(row: WorklistRow, *, language: Language | None = None) -> list[str]:
+    """The reported findings of a film in words, or, as the only entry, why there is no analysis."""
+    spoken = language or english()
+    if row.reading is None:
+        return [describe_outcome(row.code, language=spoken)]
+    if row.reading.film_score is None:
+        return [describe_gate(row.reading.gate.reasons, language=spoken)]
+    plane = row.reading.image.spacing_plane
+    return [describe_finding(finding, plane=plane, language=spoken) for finding in row.reading.reported]
 
 
 def sort_rows(rows: Iterable[WorklistRow]) -> list[WorklistRow]:
@@ -82,9 +79,16 @@ def page_names(num_rows: int, *, page_length: int = PAGE_LENGTH) -> list[str]:
 
 
 def render_worklist(
-    rows: Sequence[WorklistRow], *, page: int, facts: OperatingFacts, model: str, page_length: int = PAGE_LENGTH
+    rows: Sequence[WorklistRow],
+    *,
+    page: int,
+    facts: OperatingFacts,
+    model: CheckpointIdentity,
+    page_length: int = PAGE_LENGTH,
+    language: Language | None = None,
 ) -> str:
     """Page ``page`` (from 0) of the worklist of sorted ``rows`` as HTML."""
+    spoken = language or english()
     names = page_names(len(rows), page_length=page_length)
     first = page * page_length
     style = read_part("worklist.css")
@@ -99,17 +103,20 @@ def render_worklist(
             "num_with_findings": sum(bool(row.reading and row.reading.reported) for row in analysed),
             "num_refused": sum(row.status == "refused" for row in rows),
             "num_failed": sum(row.status == "failed" for row in rows),
-            "with_identity": any(row.identity_lines for row in rows),
+            "with_identity": any(row.identity is not None and identity_lines(row.identity) for row in rows),
             "pages": [(str(number), name) for number, name in enumerate(names, start=1)],
             "page": page,
             "facts": facts,
-            "absence": describe_absence(facts),
-            "not_looked_for": NOT_LOOKED_FOR,
+            "words_of": lambda row: describe_row(row, language=spoken),
+            "identity_of": lambda row: identity_lines(row.identity, language=spoken) if row.identity is not None else [],
+            "absence": describe_absence(facts, language=spoken),
+            "not_looked_for": spoken.say("notice.not_looked_for"),
             "model": model,
-            "disclaimer": DISCLAIMER,
+            "disclaimer": spoken.say("notice.disclaimer"),
             "style": style,
             "policy": content_policy(style=style, script=None),
         },
+        language=spoken,
     )
 
 

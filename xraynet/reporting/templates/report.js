@@ -30,13 +30,22 @@
     canvas.dataset.ready = "true";
   }
 
-  const show = (number) => (Math.abs(number) < 10 ? number.toFixed(2) : Math.round(number).toString());
+  const words = JSON.parse(by("page-words").textContent);
+  const say = (key, value) => words[key].replace(/\{[a-z]+\}/, () => value);
+  const show = (number) => {
+    const digits = Math.abs(number) < 10 ? 2 : 0;
+    return number.toLocaleString(document.documentElement.lang, {
+      minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false, numberingSystem: "latn",
+    });
+  };
   function refresh() {
     by("level").value = view.centre;
     by("width").value = view.width;
     by("level-value").textContent = show(view.centre);
     by("width-value").textContent = show(view.width);
-    by("window-note").textContent = `Level ${show(view.centre)}  Width ${show(view.width)}${view.inverted ? "  inverted" : ""}`;
+    by("window-note").textContent = [
+      `${words.level} ${show(view.centre)}`, `${words.width} ${show(view.width)}`, ...(view.inverted ? [words.inverted] : []),
+    ].join("  ");
     by("invert").setAttribute("aria-pressed", String(view.inverted));
     if (!drawn) drawn = requestAnimationFrame(draw);
   }
@@ -106,7 +115,7 @@
   function setOpacity(percent) {
     if (!opacity) return;
     opacity.value = Math.min(100, Math.max(0, percent));
-    by("opacity-value").textContent = `${opacity.value} %`;
+    by("opacity-value").textContent = say("percent", opacity.value);
     if (heat) stage.style.setProperty("--heat", opacity.value / 100);
   }
   if (heatBox) heatBox.addEventListener("change", () => setLayer(heatBox, "no-heat", heatBox.checked));
@@ -180,6 +189,6 @@
   refresh();
   unpack().then(refresh).catch((error) => {
     by("failure").hidden = false;
-    by("failure").textContent = `The film could not be shown: ${error.message}. overlay.png shows it.`;
+    by("failure").textContent = `${words.failure} (${error.message})`;
   });
 })();
