@@ -8,7 +8,7 @@ DEMO_OUT ?= demo-report
 BENCH_OUT ?= tests/benchmarks/figures.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak test-tools fix clean
+.PHONY: help demo test check bench soak pictures test-tools fix clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ bench: $(VENV)/.development  ## Measure against peers and keep the figures
 
 soak: $(VENV)/.development  ## The large counts: thousands of files, dozens of kills
 	XRAYNET_SOAK=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s -m soak tests
+
+pictures: $(VENV)/.development  ## Make the pictures of synthetic films that the README shows
+	$(BIN)/python tests/support/evaluation_picture.py .github/evaluation.png
 
 test-tools:  ## Install the Debian packages that only tests need
 	bash tests/install_tools.sh

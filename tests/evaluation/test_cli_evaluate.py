@@ -1,6 +1,7 @@
 """``xraynet evaluate`` from a catalogue to metrics.json and report.html, with a stand-in for the detector."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -83,7 +84,18 @@ class FakePredictor:
     """Finds the box on every film whose first pixel is even; declines one film, fails on another."""
 
     warnings = ("the lungs are others",)
-    checkpoint = SimpleNamespace(identity=CheckpointIdentity(name="fake", fingerprint="f" * 64, version="9"))
+    checkpoint = SimpleNamespace(
+        identity=CheckpointIdentity(name="fake", fingerprint="f" * 64, version="9"),
+        settings=SimpleNamespace(
+            target_classes=("nodule", "mass"),
+            operating_point=SimpleNamespace(threshold=0.5, target="the lowest threshold", calibrated_on="ten films"),
+            calibration=SimpleNamespace(slope=1.25, intercept=-0.5),
+            lungs_fingerprint=None,
+        ),
+        provenance=SimpleNamespace(
+            catalogue_fingerprint="", film_sources="noise", preset="", git_revision="abc", terms="", versions={"torch": "2"}
+        ),
+    )
 
     def __init__(self) -> None:
         self.num_read = 0
@@ -145,6 +157,10 @@ def test_a_checkpoint_is_run_and_its_readings_can_be_scored_again(run, fake, cat
     assert result.operating.threshold == 0.5
     assert result.counts.num_not_analysed == 2
     assert result.notes[0] == "1 films could not be read; they are among those not analysed."
+    assert result.not_analysed == (("failed, truncated", 1), ("gate.inverted", 1))
+    page = (first / "report.html").read_text()
+    for text in ("the lowest threshold, on ten films", "slope 1.250", "f" * 64, "noise", "12 became films"):
+        assert text in page, text
     files = list(first.rglob("reading.json"))
     assert len(files) == NUM_FILMS - 1
     assert all(read_reading(path).source.path is None for path in files)
@@ -252,3 +268,76 @@ def test_boxes_of_several_readers_on_one_nodule_are_one_nodule(tmp_path: Path, r
     *figures, note = measure("--agreeing-readers", "2")
     assert figures == [1, 1, 1.0, 1.0]
     assert "1 films with marks on which too few agree" in note
+
+
+def test_misses_and_false_alarms_are_pictured_from_the_catalogues_films(run, catalogue: Path, tmp_path: Path) -> None:
+    marks = [{"image_id": "film00.png", "bbox": [0, 0, 9, 9], "score": 0.9}]
+    (tmp_path / "marks.json").write_text(json.dumps(marks))
+    common = ("--catalogue", catalogue, "--predictions", tmp_path / "marks.json", "--threshold", 0.5, "--resamples", 20)
+    run(
+        *common,
+        "--out",
+        tmp_path / "two",
+        "--examples",
+        2,
+        "--title",
+        "Acceptance <b>2</b>",
+        "--site",
+        "Ward 7",
+        "--made-by",
+        "Me",
+    )
+    page = (tmp_path / "two" / "report.html").read_text()
+    assert page.count('<li class="example">') == 3
+    assert page.count("data:image/jpeg;base64,") == 6
+    assert "Missed nodules: 2 of 4" in page
+    assert "the highest of 1 of the 1 films that have one" in page
+    assert "<title>Acceptance &lt;b&gt;2&lt;/b&gt;</title>" in page
+    assert ">Ward 7<" in page
+    run(*common, "--out", tmp_path / "none", "--examples", 0)
+    assert "No examples were asked for" in (tmp_path / "none" / "report.html").read_text()
+
+
+def test_a_film_that_is_gone_is_an_example_without_a_picture(run, films: Path, coco: Path, tmp_path: Path) -> None:
+    copies = tmp_path / "films"
+    shutil.copytree(films, copies)
+    config = IngestConfig(
+        labels=(films.parent / "labels.csv",),
+        formats=(LabelFormat.CSV,),
+        split=SplitConfig(fractions=(0.0, 0.0, 1.0)),
+        num_workers=0,
+    )
+    build_catalogue([copies], out=tmp_path / "catalogue", salt_file=tmp_path / "salt", config=config)
+    (copies / "film01.png").unlink()
+    Image.new("L", (70, 80)).save(copies / "film02.png")
+    run(
+        "--catalogue",
+        tmp_path / "catalogue",
+        "--predictions",
+        coco,
+        "--out",
+        tmp_path / "out",
+        "--resamples",
+        5,
+        "--examples",
+        99,
+    )
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "the film could not be read (not-found)" in page
+    assert "the film has changed since it was catalogued" in page
+    assert str(copies) not in page.replace("\n", "")
+
+
+def test_predictions_are_scored_without_the_films_and_the_report_says_so(
+    run, catalogue: Path, coco: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(catalogue, moved)
+    (moved / "locations.parquet").unlink()
+    keys = read_catalogue(moved).films["key"]
+    named = [{"image_id": key, "bbox": [0, 0, 9, 9], "score": 0.9} for key in keys[:3]]
+    (tmp_path / "named.json").write_text(json.dumps(named))
+    run("--catalogue", moved, "--predictions", tmp_path / "named.json", "--out", tmp_path / "out", "--resamples", 5)
+    assert "no locations.parquet" in (tmp_path / "out" / "report.html").read_text()
+    with pytest.raises(CatalogueError, match=r"no locations\.parquet"):
+        run("--catalogue", moved, "--out", tmp_path / "other", "--resamples", 5)

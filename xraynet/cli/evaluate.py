@@ -1,7 +1,9 @@
 """``xraynet evaluate``: a detector's figures on the films of a catalogue, as metrics.json and a page with plots."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from xraynet.evaluation.predictions import Predictions
     from xraynet.evaluation.results import EvaluationResult
     from xraynet.evaluation.rules import MatchRule
+    from xraynet.inference.predictor import Predictor
     from xraynet.ingest.catalogue import Catalogue, FilmEntry
+    from xraynet.reporting.evaluation_filing import Filing, ShownExamples
 
 ALL_SPLITS = "all"
 
@@ -47,18 +51,25 @@ def evaluate(
         bool, typer.Option("--no-gate", help="Run the detector on films that the gate would hold back.")
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps …")] = "cpu",
+    examples: Annotated[int, typer.Option(help="Misses and false alarms to show, so many of each; 0: none.", min=0)] = 6,
+    title: Annotated[str, typer.Option(help="Title of the report.")] = "",
+    site: Annotated[str, typer.Option(help="Department or site, for the report.")] = "",
+    made_by: Annotated[str, typer.Option(help="Who carries it out, for the report.")] = "",
     seed: Annotated[int | None, typer.Option(help="Seed of the bootstrap.", min=0)] = None,
     resamples: Annotated[int | None, typer.Option(help="Number of bootstrap resamples.", min=1)] = None,
 ) -> None:
     """Score a detector: FROC, precision and recall, film AUC, each with a 95 % interval, and tables by groups."""
     from xraynet.cli.catalogue_options import parse_numbers
-    from xraynet.evaluation.evaluate import evaluate_films
+    from xraynet.cli.evaluate_filing import describe_command, describe_films, describe_model, picture_examples
+    from xraynet.evaluation.evaluate import evaluate_films, keep_scorable
+    from xraynet.evaluation.examples import choose_examples
     from xraynet.evaluation.intervals import DEFAULT_BOOTSTRAP
     from xraynet.evaluation.joining import join_predictions
-    from xraynet.evaluation.matching import MissingSpacingError
+    from xraynet.evaluation.matching import MissingSpacingError, match_films
     from xraynet.evaluation.results import EvaluationSubject
     from xraynet.ingest.catalogue import read_catalogue
     from xraynet.ingest.entries import with_consensus
+    from xraynet.reporting.evaluation_filing import Filing
 
     if checkpoint is not None and predictions is not None:
         raise typer.BadParameter("give --checkpoint or --predictions, not both")
@@ -68,14 +79,17 @@ def evaluate(
         raise typer.BadParameter(f"--spacing-mm is '{spacing_mm}'; numbers above 0 were expected")
     films = read_catalogue(catalogue)
     targets = tuple(name.strip() for name in classes.split(",") if name.strip()) or films.facts.target_classes
-    marked = _choose_entries(films, split, targets)
+    marked = _choose_entries(films, split, targets, need_films=predictions is None)
     entries = [with_consensus(entry, at_least=agreeing_readers) for entry in marked]
     out.mkdir(parents=True, exist_ok=True)
     if predictions is None:
-        run = _run_checkpoint(entries, checkpoint, out=out, enforce_gate=not no_gate, device=device)
+        predictor = _load_predictor(checkpoint, device=device)
+        run = _run_predictor(entries, predictor, out=out, enforce_gate=not no_gate)
         proposed, num_failed = run.predictions, run.num_failed
+        model = describe_model(predictor.checkpoint, catalogue_fingerprint=films.fingerprint)
     else:
         proposed, num_failed = _read_proposed(predictions, predictions_format, targets, coco_images), 0
+        model = (("Predictions", f"{predictions.name}: scored as they are; no detector was run"),)
     joined = join_predictions(entries, proposed, spacing_mm=None if spacing is None else (spacing[0], spacing[1]))
     try:
         result = evaluate_films(
@@ -100,7 +114,21 @@ def evaluate(
         raise CatalogueError(f"{error} (--spacing-mm, --leave-out-without-spacing, --rule)") from error
     notes = _count_odd(num_failed, joined.num_without_predictions - num_failed, joined.num_predictions_unused)
     consensus = _describe_consensus(marked, entries, at_least=agreeing_readers)
-    _write(replace(result, notes=(*consensus, *notes, *result.notes)), out)
+    result = replace(result, notes=(*consensus, *notes, *result.notes), not_analysed=joined.not_analysed)
+    kept = keep_scorable(joined.films, match_rule, leave_out_without_spacing=leave_out_without_spacing)
+    threshold_used = None if result.operating is None else result.operating.threshold
+    chosen = choose_examples(match_films(kept, match_rule), threshold=threshold_used, num=examples)
+    shown = picture_examples(chosen, entries, located=films.locations is not None, num=examples)
+    filing = Filing(
+        title=title,
+        site=site,
+        made_by=made_by,
+        made_on=datetime.now(UTC).date().isoformat(),
+        command=describe_command(sys.argv),
+        data=describe_films(films, entries, split=split),
+        model=model,
+    )
+    _write(result, out, filing=filing, examples=shown)
     if num_failed:
         raise typer.Exit(EXIT_FAILED)
 
@@ -114,9 +142,9 @@ def _parse_rule(text: str) -> "MatchRule":
         raise typer.BadParameter(str(error)) from error
 
 
-def _choose_entries(catalogue: "Catalogue", split: str, targets: tuple[str, ...]) -> "list[FilmEntry]":
+def _choose_entries(catalogue: "Catalogue", split: str, targets: tuple[str, ...], *, need_films: bool) -> "list[FilmEntry]":
     try:
-        entries = catalogue.entries(None if split == ALL_SPLITS else split, target_classes=targets)
+        entries = catalogue.entries(None if split == ALL_SPLITS else split, target_classes=targets, need_films=need_films)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if not entries:
@@ -126,15 +154,18 @@ def _choose_entries(catalogue: "Catalogue", split: str, targets: tuple[str, ...]
     return entries
 
 
-def _run_checkpoint(
-    entries: "Sequence[FilmEntry]", checkpoint: Path | None, *, out: Path, enforce_gate: bool, device: str
-) -> "DetectorRun":
-    from xraynet.cli.evaluate_detector import run_detector
+def _load_predictor(checkpoint: Path | None, *, device: str) -> "Predictor":
     from xraynet.inference.predictor import Predictor
 
     predictor = Predictor.from_checkpoint(checkpoint, device=device)
     for warning in predictor.warnings:
         typer.echo(warning, err=True)
+    return predictor
+
+
+def _run_predictor(entries: "Sequence[FilmEntry]", predictor: "Predictor", *, out: Path, enforce_gate: bool) -> "DetectorRun":
+    from xraynet.cli.evaluate_detector import run_detector
+
     identity = predictor.checkpoint.identity
     return run_detector(
         entries,
@@ -197,13 +228,13 @@ def _describe_consensus(marked: "list[FilmEntry]", fused: "list[FilmEntry]", *, 
     ]
 
 
-def _write(result: "EvaluationResult", out: Path) -> None:
+def _write(result: "EvaluationResult", out: Path, *, filing: "Filing", examples: "ShownExamples") -> None:
     from xraynet.evaluation.results import write_metrics
     from xraynet.files import write_text_atomically
     from xraynet.reporting.evaluation_report import render_evaluation
 
     write_metrics(out / "metrics.json", result)
-    write_text_atomically(out / "report.html", render_evaluation(result))
+    write_text_atomically(out / "report.html", render_evaluation(result, filing=filing, examples=examples))
     counts = result.counts
     typer.echo(
         f"{counts.num_counted} films, {counts.num_nodules} nodules ({' or '.join(result.subject.target_classes)}), "

@@ -10,7 +10,7 @@ import typer
 from rich.progress import track
 
 from xraynet.errors import FilmError
-from xraynet.evaluation.predictions import Predictions
+from xraynet.evaluation.predictions import Predictions, lungs_of, reasons_of
 from xraynet.findings import Reading
 from xraynet.ingest.catalogue import FilmEntry, read_entry
 from xraynet.radiograph import Radiograph
@@ -42,12 +42,12 @@ def run_detector(
     A film that cannot be read counts as not analysed; the line that says so names it by its key.
     """
     readings: dict[str, Reading] = {}
-    num_failed = 0
+    failed: dict[str, str] = {}
     for entry in track(entries, description="Reading films", disable=not sys.stderr.isatty()):
         try:
             reading = reader.read(read_entry(entry), enforce_gate=enforce_gate)
         except FilmError as error:
-            num_failed += 1
+            failed[entry.key] = f"failed, {error.code}"
             typer.echo(f"film {entry.key} could not be read ({error.code}): {error.reason}", err=True)
             continue
         # The path of a catalogued film may say who the patient is, and is of no use here.
@@ -56,14 +56,15 @@ def run_detector(
         folder.mkdir(parents=True, exist_ok=True)
         write_reading(folder / "reading.json", reading)
         readings[entry.key] = reading
-    failed = {entry.key for entry in entries} - readings.keys()
     declined = {key for key, reading in readings.items() if reading.film_score is None}
     thresholds = {reading.operating_threshold for reading in readings.values()}
     predictions = Predictions(
         by_name={key: reading.to_detections() for key, reading in readings.items()},
-        not_analysed=frozenset(declined | failed),
+        not_analysed=frozenset(declined | failed.keys()),
         source=name,
         operating_threshold=thresholds.pop() if len(thresholds) == 1 else None,
         checkpoint_fingerprint=fingerprint,
+        reasons=reasons_of(readings) | failed,
+        lungs=lungs_of(readings),
     )
-    return DetectorRun(predictions, num_failed)
+    return DetectorRun(predictions, len(failed))

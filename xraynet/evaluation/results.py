@@ -140,7 +140,10 @@ class SubgroupTable:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """All figures of one detector on one set of films under one rule."""
+    """All figures of one detector on one set of films under one rule.
+
+    ``not_analysed``: (code, number of films) of why films were not analysed, where that is known.
+    """
 
     subject: EvaluationSubject
     rule: str
@@ -163,6 +166,7 @@ class EvaluationResult:
     notes: tuple[str, ...]
     xraynet_version: str
     score_bands: tuple[ScoreBand, ...] = ()
+    not_analysed: tuple[tuple[str, int], ...] = ()
     schema_version: int = METRICS_SCHEMA_VERSION
 
 

@@ -66,18 +66,21 @@ class Catalogue:
         target_classes: Sequence[str] | None = None,
         fold: int | None = None,
         agreeing_readers: int | None = None,
+        need_films: bool = True,
     ) -> list[FilmEntry]:
         """The films of a split (all: None), in the order of their keys.
 
         In a catalogue of folds, ``fold`` is the one held out: "validation" is that fold, "train" the others.
         ``target_classes`` default to the catalogue's own. ``agreeing_readers`` fuses the boxes on which so many readers
-        agree (``consensus.fuse_readers``); None keeps every reader's. Raises ValueError for a split that is none,
-        CatalogueError where the catalogue does not say where its films lie.
+        agree (``consensus.fuse_readers``); None keeps every reader's. ``need_films`` False: where the catalogue does not say
+        where its films lie, an entry's path is its key. Raises ValueError for a split that is none, CatalogueError where
+        the catalogue does not say where its films lie.
         """
         if split is not None and split not in SPLITS:
             raise ValueError(f"split is '{split}'; one of {', '.join(SPLITS)} was expected")
         targets = self.facts.target_classes if target_classes is None else normalise_targets(target_classes)
-        paths = self._paths()
+        keys = (str(key) for key in self.films["key"])
+        paths = self._paths() if need_films or self.locations is not None else {key: Path(key) for key in keys}
         boxes: dict[str, list[dict[str, object]]] = {}
         for box in rows_of(self.annotations):
             boxes.setdefault(str(box["key"]), []).append(box)

@@ -104,6 +104,25 @@ def plot_roc(result: EvaluationResult) -> bytes:
     return _render(draw)
 
 
+def plot_reliability(result: EvaluationResult) -> bytes:
+    """The share of marks that find a nodule, by score band, against the mean score of the band."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=GRID, linewidth=1.5, label="score equals share")
+        told = [band for band in result.score_bands if band.share_of_hits.value is not None]
+        for band in told:
+            if band.share_of_hits.low is not None and band.share_of_hits.high is not None:
+                axes.vlines(
+                    band.mean_score, band.share_of_hits.low, band.share_of_hits.high, color=INTERVAL, linewidth=5, zorder=1.5
+                )
+        shares = [band.share_of_hits.value for band in told if band.share_of_hits.value is not None]
+        axes.plot([band.mean_score for band in told], shares, "o-", color=CURVE, linewidth=1.5, label="marks, by score band")
+        axes.set_xlim(0, 1)
+        _label(axes, "Mean score of the band", "Share that find a nodule")
+
+    return _render(draw)
+
+
 def plot_subgroups(table: SubgroupTable) -> bytes:
     """Sensitivity of each group, at the operating point where there is one, else at 1 false positive per film."""
     rows = [(row.group, row.num_nodules, shown_sensitivity(row.recall, row.sensitivities)) for row in table.rows]
