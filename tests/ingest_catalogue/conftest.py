@@ -52,13 +52,21 @@ def films(tmp_path: Path) -> Path:
 def ingest(tmp_path: Path) -> Callable[..., Catalogue]:
     """Ingests a folder with its ``labels.csv``, in this process."""
 
-    def run(folder: Path, *, name: str = "catalogue", split: SplitConfig = THREE_WAYS, salt: str = "salt") -> Catalogue:
+    def run(
+        folder: Path,
+        *,
+        name: str = "catalogue",
+        split: SplitConfig = THREE_WAYS,
+        salt: str = "salt",
+        split_like: Catalogue | None = None,
+    ) -> Catalogue:
         labels = folder / "labels.csv"
         has_labels = labels.is_file()
         config = IngestConfig(
             labels=(labels,) if has_labels else (),
             formats=(LabelFormat.CSV,) if has_labels else (),
             split=split,
+            split_like=split_like,
             num_workers=0,
         )
         return build_catalogue([folder], out=tmp_path / name, salt_file=tmp_path / salt, config=config)[0]

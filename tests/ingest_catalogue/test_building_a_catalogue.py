@@ -63,6 +63,29 @@ def test_splits_share_no_patient_and_cover_all_films(films: Path, ingest: Ingest
         catalogue.entries("train", fold=0)
 
 
+def test_a_catalogue_that_grows_moves_no_patient_to_another_split(films: Path, ingest: Ingest, make_film: MakeFilm) -> None:
+    earlier = ingest(films)
+    for number in range(20, 40):
+        make_film(films / f"film{number}.png", number)
+    with (films / "labels.csv").open("a") as labels:
+        # film20 shows a known patient; film21 to film39 are new ones.
+        labels.write("film20.png,,,,,,Doe0,F,30,PA,0.5,1.0\n")
+        labels.writelines(f"film{number}.png,,,,,,New{number},F,30,PA,0.5,1.0\n" for number in range(21, 40))
+    grown = ingest(films, name="grown", split=SplitConfig((1.0, 0.0, 0.0)), split_like=earlier)
+    was, now = (dict(zip(one.films["key"], one.films["split"], strict=True)) for one in (earlier, grown))
+    assert {key: now[key] for key in was} == was
+    of_patient = dict(zip(earlier.films["patient_key"], earlier.films["split"], strict=True))
+    new = grown.films[~grown.films["key"].isin(was)]
+    assert len(new) == 20
+    assert all(of_patient.get(row.patient_key, "train") == row.split for row in new.itertuples())
+    check_no_leaks(grown)
+    assert grown.facts.split_like == earlier.fingerprint
+    with pytest.raises(CatalogueError, match="the same salt"):
+        ingest(films, name="other", salt="another", split_like=earlier)
+    with pytest.raises(ValueError, match="not for folds"):
+        ingest(films, name="folds", split=SplitConfig(num_folds=2), split_like=earlier)
+
+
 def test_folds_hold_out_each_film_once(films: Path, ingest: Ingest) -> None:
     catalogue = ingest(films, split=SplitConfig(num_folds=5))
     held_out = [entry.key for fold in range(5) for entry in catalogue.entries("validation", fold=fold)]

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from xraynet.ingest.split import SplitConfig, assign_folds, assign_splits, group_films
+from xraynet.ingest.split import SplitConfig, assign_folds, assign_splits, group_films, keep_splits
 
 
 def test_films_of_one_patient_or_with_the_same_pixels_are_one_group() -> None:
@@ -82,3 +82,13 @@ def test_more_folds_than_patients_are_refused() -> None:
 def test_impossible_divisions_are_refused(fractions: tuple[float, float, float], num_folds: int) -> None:
     with pytest.raises(ValueError, match="were expected"):
         SplitConfig(fractions=fractions, num_folds=num_folds)
+
+
+def test_known_films_keep_their_split_and_their_whole_group_with_them() -> None:
+    groups, strata = np.array([0, 0, 1, 2, 3]), ["free"] * 5
+    everything_to_train = SplitConfig((1.0, 0.0, 0.0))
+    known = [None, "validation", "train", None, None]
+    kept = keep_splits(groups, known=known, strata=strata, config=everything_to_train)
+    assert kept == ("validation", "validation", "train", "train", "train")
+    with pytest.raises(ValueError, match="one patient or one picture"):
+        keep_splits(groups, known=["train", "validation", None, None, None], strata=strata, config=everything_to_train)

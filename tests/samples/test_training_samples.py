@@ -18,7 +18,7 @@ from xraynet.samples.dataset import KindWeights, SamplesConfig, TrainingSample, 
 from xraynet.samples.order import SampleRef
 from xraynet.samples.placement import PlacementConfig
 from xraynet.settings import config_to_dict, structure_config
-from xraynet.simulation import DistractorConfig, SimulationConfig
+from xraynet.simulation import DistractorConfig, SimulationConfig, contrast_to_noise
 
 NO_DISTRACTORS = DistractorConfig(line=0, electrode=0, rib_crossing=0, vessel_end=0, nipples=0, marker=0, clips=0)
 CONFIG = SamplesConfig(frame_size=(256, 224), simulation=SimulationConfig(distractor=NO_DISTRACTORS))
@@ -120,6 +120,27 @@ def test_tiny_boxes_are_ignored(film_cache: FilmCache, entries: list[FilmEntry])
     config = without_augmentation(replace(CONFIG, smallest_side_px=20.0))
     sample = TrainingSamples(film_cache, [entries[7]], config=config, seed=0).draw(SampleRef(0, 0))
     assert (len(sample.boxes), len(sample.ignore)) == (1, 1)
+
+
+def test_a_nodule_that_nobody_can_see_is_ignored_not_learnt(film_cache: FilmCache, entries: list[FilmEntry]) -> None:
+    # The boxes of film 7 stand where nothing was drawn: on the film's own noise.
+    plain = TrainingSamples(film_cache, [entries[7]], config=without_augmentation(CONFIG), seed=0).draw(SampleRef(0, 0))
+    strict = without_augmentation(replace(CONFIG, least_visible=50.0))
+    sample = TrainingSamples(film_cache, [entries[7]], config=strict, seed=0).draw(SampleRef(0, 0))
+    assert len(sample.boxes) == 0
+    np.testing.assert_array_equal(np.sort(sample.ignore, axis=0), np.sort(plain.boxes, axis=0))
+    np.testing.assert_array_equal(sample.pixels, plain.pixels)
+
+
+def test_a_drawn_nodule_that_stands_out_is_learnt(film_cache: FilmCache, entries: list[FilmEntry]) -> None:
+    config = without_augmentation(replace(CONFIG, simulation_rate=1.0))
+    everything = TrainingSamples(film_cache, entries[:3], config=config, seed=1)
+    seen_only = TrainingSamples(film_cache, entries[:3], config=replace(config, least_visible=0.5), seed=1)
+    for ref in everything.order(0):
+        every, seen = everything.draw(ref), seen_only.draw(ref)
+        assert len(seen.boxes) + len(seen.ignore) == len(every.boxes) + len(every.ignore)
+        contrasts = [contrast_to_noise(every.pixels, box) for box in seen.boxes]
+        assert all(contrast is None or contrast > 0.4 for contrast in contrasts)
 
 
 def test_without_lungs_no_nodule_is_simulated(tmp_path: Path, entries: list[FilmEntry], preparation: PreparationConfig) -> None:

@@ -26,6 +26,10 @@ def ingest(
         Path | None, typer.Option(help="The site's salt for patient keys; made once. Default: ~/.config/xraynet/patient-salt.")
     ] = None,
     split: Annotated[str, typer.Option(metavar="TRAIN,VAL,TEST", help="Shares of patients.")] = "0.8,0.1,0.1",
+    split_like: Annotated[
+        Path | None,
+        typer.Option(help="An earlier catalogue: its patients keep their split, only new ones are divided.", file_okay=False),
+    ] = None,
     folds: Annotated[int, typer.Option(help="Divide into this many folds instead.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the division.")] = 0,
     max_megapixels: Annotated[float, typer.Option(help="Larger films fail before they are decoded.")] = 200.0,
@@ -39,6 +43,7 @@ def ingest(
 
     from xraynet.cli.catalogue_options import count_workers, parse_numbers
     from xraynet.ingest.build import IngestConfig, build_catalogue
+    from xraynet.ingest.catalogue import read_catalogue
     from xraynet.ingest.labels.vocabulary import normalise_targets
     from xraynet.ingest.limits import DecodeLimits
     from xraynet.ingest.report import render_report_text
@@ -59,6 +64,7 @@ def ingest(
             target_classes=normalise_targets(classes.split(",")),
             spacing_mm=(spacing[0], spacing[1]) if spacing else None,
             split=SplitConfig(fractions=(train, validation, test), num_folds=folds, seed=seed),
+            split_like=None if split_like is None else read_catalogue(split_like),
             limits=DecodeLimits.of_megapixels(max_megapixels),
             num_workers=count_workers(workers),
         )

@@ -20,25 +20,31 @@ from xraynet.ingest.limits import DecodeLimits
 from xraynet.ingest.read import read_radiograph
 from xraynet.ingest.report import IngestReport, render_report_csv, render_report_json
 from xraynet.ingest.salt import patient_key, read_or_make_salt, salt_fingerprint
-from xraynet.ingest.split import SplitConfig, assign_folds, assign_splits, group_films
+from xraynet.ingest.split import SplitConfig, assign_folds, assign_splits, group_films, keep_splits
 from xraynet.radiograph import PixelSpacing
 
 
 @dataclass(frozen=True)
 class IngestConfig:
-    """What an ingest is told. ``spacing_mm`` (row, column) is for rasters that state none; ``num_workers`` 0: no processes."""
+    """What an ingest is told. ``spacing_mm`` (row, column) is for rasters that state none; ``num_workers`` 0: no processes.
+
+    ``split_like``: an earlier catalogue whose patients and films keep their split; only the others are divided.
+    """
 
     labels: tuple[Path, ...] = ()
     formats: tuple[LabelFormat, ...] = ()
     target_classes: tuple[str, ...] = DEFAULT_TARGETS
     spacing_mm: tuple[float, float] | None = None
     split: SplitConfig = field(default_factory=SplitConfig)
+    split_like: Catalogue | None = None
     limits: DecodeLimits = field(default_factory=DecodeLimits)
     num_workers: int = 2
 
     def __post_init__(self) -> None:
         if self.spacing_mm is not None:
             PixelSpacing(*self.spacing_mm)  # raises ValueError for what is no spacing
+        if self.split_like is not None and (self.split.num_folds or self.split_like.facts.num_folds):
+            raise ValueError("an earlier catalogue's division is kept for splits, not for folds")
 
 
 def build_catalogue(
@@ -61,6 +67,7 @@ def build_catalogue(
     table = read_all_labels(config.labels, formats=config.formats)
     files = _find(sources, out)
     salt = read_or_make_salt(salt_file)
+    _refuse_other_salt(config.split_like, salt)
     reader = read_film or partial(read_radiograph, limits=config.limits, spacing_mm=config.spacing_mm)
     inspected = list(_inspect(files, reader, config.num_workers, on_film))
     films, report = _join(inspected, table if config.labels else None)
@@ -86,6 +93,14 @@ def build_catalogue(
 def _refuse_salt_inside(salt_file: Path, out: Path) -> None:
     if salt_file.resolve().is_relative_to(out.resolve()):
         raise CatalogueError(f"the salt file {salt_file} lies inside the catalogue {out}; who holds both can undo the keys")
+
+
+def _refuse_other_salt(earlier: Catalogue | None, salt: bytes) -> None:
+    if earlier is not None and earlier.facts.salt_fingerprint != salt_fingerprint(salt):
+        raise CatalogueError(
+            f"{earlier.path} was made with salt {earlier.facts.salt_fingerprint}, this one would be with "
+            f"{salt_fingerprint(salt)}: its patients cannot be recognised; give --salt-file the same salt"
+        )
 
 
 def _find(sources: Sequence[Path], out: Path) -> list[FoundFile]:
@@ -136,8 +151,27 @@ def _divide(
         except ValueError as error:
             raise CatalogueError(str(error)) from error
         return {film.key: (None, int(fold)) for film, fold in zip(ordered, folds, strict=True)}
-    names = assign_splits(groups, strata=strata, fractions=split.fractions, seed=split.seed)
+    if config.split_like is None:
+        names = assign_splits(groups, strata=strata, fractions=split.fractions, seed=split.seed)
+    else:
+        known = _known_splits(config.split_like, ordered, patients)
+        try:
+            names = keep_splits(groups, known=known, strata=strata, config=split)
+        except ValueError as error:
+            raise CatalogueError(f"{config.split_like.path}: its division cannot be kept: {error}") from error
     return {film.key: (name, None) for film, name in zip(ordered, names, strict=True)}
+
+
+def _known_splits(earlier: Catalogue, films: Sequence[CataloguedFilm], patients: dict[str, list[str]]) -> list[str | None]:
+    """The split of each film in an earlier catalogue, by its pixels or its patient; None for a new one."""
+    of_mark: dict[str, str] = {}
+    for column in ("pixel_hash", "patient_key"):
+        rows = earlier.films[[column, "split"]].dropna()
+        of_mark.update(zip(rows[column], rows["split"], strict=True))
+    found = [{of_mark[mark] for mark in (film.record.pixel_hash, *patients[film.key]) if mark in of_mark} for film in films]
+    if any(len(splits) > 1 for splits in found):
+        raise CatalogueError(f"{earlier.path}: its division cannot be kept: a film belongs to two of its splits")
+    return [next(iter(splits), None) for splits in found]
 
 
 def _facts(config: IngestConfig, salt: bytes) -> CatalogueFacts:
@@ -148,6 +182,7 @@ def _facts(config: IngestConfig, salt: bytes) -> CatalogueFacts:
         seed=config.split.seed,
         fractions=None if config.split.num_folds else config.split.fractions,
         num_folds=config.split.num_folds,
+        split_like="" if config.split_like is None else config.split_like.fingerprint,
         labels=tuple(
             (path.name, str(form), sha256_of_file(path) if path.is_file() else "")
             for path, form in zip(config.labels, formats, strict=True)

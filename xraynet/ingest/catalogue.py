@@ -43,6 +43,8 @@ class CatalogueFacts:
     seed: int = 0
     fractions: tuple[float, float, float] | None = None
     num_folds: int = 0
+    split_like: str = ""
+    """Fingerprint of the earlier catalogue whose division was kept, or ""."""
     labels: tuple[tuple[str, str, str], ...] = ()
     """(file name, format, SHA-256) of every table of labels."""
     xraynet_version: str = ""
@@ -149,7 +151,12 @@ def write_catalogue(
         "xraynet_version": facts.xraynet_version,
         "salt_fingerprint": facts.salt_fingerprint,
         "target_classes": list(facts.target_classes),
-        "split": {"seed": facts.seed, "fractions": facts.fractions, "num_folds": facts.num_folds},
+        "split": {
+            "seed": facts.seed,
+            "fractions": facts.fractions,
+            "num_folds": facts.num_folds,
+            **({"like": facts.split_like} if facts.split_like else {}),
+        },
         "labels": [{"table": table, "format": form, "sha256": sha256} for table, form, sha256 in facts.labels],
         "num_films": len(films),
         "num_annotations": len(annotations),
@@ -217,6 +224,7 @@ def _facts_of(content: dict[str, object], path: Path) -> CatalogueFacts:
             seed=int(split.get("seed", 0)),
             fractions=None if fractions is None else (float(fractions[0]), float(fractions[1]), float(fractions[2])),
             num_folds=int(split.get("num_folds", 0)),
+            split_like=str(split.get("like", "")),
             labels=tuple((str(one["table"]), str(one["format"]), str(one["sha256"])) for one in labels),
             xraynet_version=str(content.get("xraynet_version", "")),
         )

@@ -102,6 +102,30 @@ def assign_splits(
     return tuple(names[fold] for fold in folds)
 
 
+def keep_splits(
+    groups: Int64[NDArray[np.int64], " films"], *, known: Sequence[str | None], strata: Sequence[str], config: SplitConfig
+) -> tuple[str, ...]:
+    """The split of each film where ``known[i]``, if it is not None, is the one that film i had in an earlier catalogue.
+
+    A group with a film of a known split goes there whole; the other groups are divided by the fractions. So films that
+    are added to a collection never move a patient from validation into training. Raises ValueError where one group holds
+    films of two known splits.
+    """
+    of_group: dict[int, str] = {}
+    for group, split in zip(groups.tolist(), known, strict=True):
+        if split is not None and of_group.setdefault(group, split) != split:
+            raise ValueError(f"films of {of_group[group]} and of {split} now show one patient or one picture")
+    new = [index for index, group in enumerate(groups.tolist()) if group not in of_group]
+    names = [of_group.get(group, "") for group in groups.tolist()]
+    if new:
+        divided = assign_splits(
+            groups[new], strata=[strata[index] for index in new], fractions=config.fractions, seed=config.seed
+        )
+        for index, name in zip(new, divided, strict=True):
+            names[index] = name
+    return tuple(names)
+
+
 def _parts_of_fractions(fractions: tuple[float, float, float]) -> tuple[int, int, int] | None:
     """The smallest whole numbers that stand to each other as the fractions do: (0.8, 0.1, 0.1) gives (8, 1, 1).
 

@@ -23,7 +23,7 @@ from xraynet.samples.order import SampleRef, draw_order
 from xraynet.samples.placement import Placement, PlacementConfig, centre_placement, draw_placement
 from xraynet.simulation import SimulatedFilm, SimulatedNodule, SimulationConfig, simulate_array
 from xraynet.simulation.film import LUNG_SIDE_MM
-from xraynet.simulation.grey import lung_side_px
+from xraynet.simulation.grey import contrast_to_noise, lung_side_px
 
 _SAMPLE_STREAM: Final = 2
 _LEAST_LUNG: Final = 0.02
@@ -51,7 +51,9 @@ class SamplesConfig:
     """What training samples look like. ``frame_size`` is (height, width) in network pixels.
 
     ``simulation_rate``: the part of free films that get simulated nodules. ``smallest_part``: with less of its box in
-    the frame a nodule is ignored, not learnt; so is one whose longer side is under ``smallest_side_px``.
+    the frame a nodule is ignored, not learnt; so is one whose longer side is under ``smallest_side_px``, and one whose
+    contrast-to-noise on the film is under ``least_visible`` (None: every one is learnt): what nobody can see teaches a
+    detector to mark at random.
     ``films_per_epoch``: None shows as many films as there are.
     """
 
@@ -59,6 +61,7 @@ class SamplesConfig:
     simulation_rate: float = 0.6
     smallest_part: float = 0.5
     smallest_side_px: float = 3.0
+    least_visible: float | None = None
     films_per_epoch: int | None = None
     weights: KindWeights = field(default_factory=KindWeights)
     consensus: ConsensusConfig = field(default_factory=ConsensusConfig)
@@ -156,7 +159,8 @@ class TrainingSamples:
         applied = None
         if self.config.augmented:
             placed, applied = self._augmenter.apply(placed, seed=int(for_grey.generate_state(1)[0]))
-        learnt, ignored = self._sort_boxes(placement, boxes, disputed)
+        seen = self._are_visible(pixels, boxes)
+        learnt, ignored = self._sort_boxes(placement, boxes[seen], np.concatenate([disputed, boxes[~seen]]))
         record = SampleRecord(nodules=nodules, placement=placement, grey=applied)
         return TrainingSample(key=entry.key, pixels=placed, boxes=learnt, ignore=ignored, record=record)
 
@@ -171,14 +175,24 @@ class TrainingSamples:
             return centre_placement(size, frame)
         return draw_placement(rng, config=self.config.placement, film_size=size, frame_size=frame, boxes=boxes)
 
+    def _are_visible(
+        self, pixels: Float32[NDArray[np.float32], "height width"], boxes: Boxes
+    ) -> Bool[NDArray[np.bool_], " num"]:
+        """Which nodules stand out from their surroundings enough to be learnt."""
+        least = self.config.least_visible
+        if least is None:
+            return np.ones(len(boxes), dtype=np.bool_)
+        contrasts = [contrast_to_noise(pixels, box) for box in boxes]
+        return np.array([contrast is None or contrast >= least for contrast in contrasts], dtype=np.bool_)
+
     def _sort_boxes(
-        self, placement: Placement, boxes: Boxes, disputed: Float32[NDArray[np.float32], "disputed 4"]
+        self, placement: Placement, boxes: Boxes, doubtful: Float32[NDArray[np.float32], "doubtful 4"]
     ) -> tuple[Float32[NDArray[np.float32], "learnt 4"], Float32[NDArray[np.float32], "ignored 4"]]:
         learnt, ignored = placement.visible_boxes(boxes, smallest_part=self.config.smallest_part)
         sides = np.maximum(learnt[:, 2] - learnt[:, 0], learnt[:, 3] - learnt[:, 1])
         large = sides >= self.config.smallest_side_px
-        doubtful = placement.visible_boxes(disputed, smallest_part=self.config.smallest_part)
-        return learnt[large], np.concatenate([ignored, learnt[~large], *doubtful])
+        left_alone = placement.visible_boxes(doubtful, smallest_part=self.config.smallest_part)
+        return learnt[large], np.concatenate([ignored, learnt[~large], *left_alone])
 
 
 def simulate_in_film(
