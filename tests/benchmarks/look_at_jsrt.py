@@ -1,0 +1,155 @@
+"""Looks at a checkpoint on the JSRT development films, once, and writes down that it was done.
+
+    python tests/benchmarks/look_at_jsrt.py --films jsrt_dev --out DIR [--checkpoint FILE] [--why "before release"]
+
+No JSRT film may choose anything in a checkpoint, so every look is counted: this command appends the date, the checkpoint's
+fingerprint and the figures to ``checkpoints/JSRT_LOOKS.jsonl``, and refuses a checkpoint that was looked at before. The films
+go through ``xraynet predict`` as a plain folder of PNG files, without a spacing and again with it, and are scored under both
+rules of the JSRT papers. ``--films`` holds ``images/`` and ``nodules.csv``. DIR keeps the four metrics.json for the card.
+"""
+
+import argparse
+import datetime
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from xraynet.checkpoint import find_shipped_checkpoint, read_checkpoint
+from xraynet.evaluation.films import ScoredFilm
+from xraynet.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap, ChunkFigures, Estimate, estimate
+from xraynet.evaluation.joining import join_predictions
+from xraynet.evaluation.matching import MatchTable, match_films
+from xraynet.evaluation.predictions import read_predictions
+from xraynet.evaluation.results import EvaluationResult, read_metrics
+from xraynet.evaluation.rules import parse_rule
+from xraynet.evaluation.tallies import Tally, weighted_ratio, weighted_sum
+from xraynet.ingest.catalogue import read_catalogue
+
+LOG: Final = Path(__file__).resolve().parents[2] / "checkpoints" / "JSRT_LOOKS.jsonl"
+RULES: Final = ("jsrt-25mm", "jsrt-inside")
+RATES: Final = (0.25, 1.0, 2.0, 4.0)
+SUBTLE: Final = 3
+"""Subtlety 1 and 2 are hard for people too; 3 to 5 are counted apart."""
+FRAME_MM: Final = 2048 * 0.175
+"""The side of a JSRT film."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One way of reading and scoring the films: each figure as (value, low, high) of its 95 % interval."""
+
+    sensitivity: dict[str, tuple[float | None, ...]]
+    subtlety_3_to_5_at_2: tuple[float | None, ...]
+    film_auc: tuple[float | None, ...]
+    operating_threshold: float | None
+    sensitivity_there: tuple[float | None, ...]
+    false_positives_per_normal_film_there: tuple[float | None, ...]
+
+
+def _three(found: Estimate) -> tuple[float | None, ...]:
+    return tuple(None if value is None else round(value, 3) for value in (found.value, found.low, found.high))
+
+
+def sensitivity_of_clear_nodules(
+    table: MatchTable, *, rate: float, least_subtlety: int = SUBTLE, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+) -> Estimate:
+    """Sensitivity among nodules of at least this subtlety, at the threshold that admits ``rate`` false marks a film of all."""
+    allowed = int(np.floor(rate * table.num_films + 1e-9))
+    blocking = float(table.false_scores[allowed]) if len(table.false_scores) > allowed else -0.5
+    members = table.nodule_subtlety >= least_subtlety
+    num = len(table.films)
+    whole = np.bincount(table.nodule_films[members], minlength=num)
+    found = np.bincount(table.nodule_films[members & (table.nodule_scores > blocking)], minlength=num)
+
+    def measure(tally: Tally) -> ChunkFigures:
+        return weighted_ratio(weighted_sum(tally.weights, found), weighted_sum(tally.weights, whole))[:, None]
+
+    return estimate(table, measure, bootstrap)[0][0]
+
+
+def summarise(result: EvaluationResult, films: Sequence[ScoredFilm]) -> Figures:
+    """The figures that the log keeps, from the metrics and the films they were measured on."""
+    by_rate = {found.false_positives_per_film: found.sensitivity for found in result.froc}
+    there = result.operating
+    undefined = (None, None, None)
+    return Figures(
+        sensitivity={f"{rate:g}": _three(by_rate[rate]) for rate in RATES},
+        subtlety_3_to_5_at_2=_three(sensitivity_of_clear_nodules(match_films(films, parse_rule(result.rule)), rate=2.0)),
+        film_auc=_three(result.film_auc),
+        operating_threshold=None if there is None else round(there.threshold, 4),
+        sensitivity_there=undefined if there is None else _three(there.recall),
+        false_positives_per_normal_film_there=undefined if there is None else _three(there.false_positives_per_normal_film),
+    )
+
+
+def read_looks(log: Path = LOG) -> list[dict[str, object]]:
+    """The looks so far, the first one first."""
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []
+
+
+def append_look(fingerprint: str, *, name: str, why: str, figures: dict[str, Figures], log: Path = LOG) -> None:
+    """Write one more look down."""
+    line = {
+        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        "checkpoint": fingerprint,
+        "name": name,
+        "why": why,
+        "figures": {title: asdict(found) for title, found in figures.items()},
+    }
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
+
+
+def _xraynet(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "xraynet", *arguments], check=True)
+
+
+def look(folder: Path, checkpoint: Path, *, out: Path) -> dict[str, Figures]:
+    """Read the films twice, without and with their spacing, and score each reading under both rules."""
+    catalogue, images = out / "catalogue", folder / "images"
+    labels = ["--labels", str(folder / "nodules.csv"), "--format", "jsrt"]
+    _xraynet("ingest", str(images), *labels, "--split", "0,0,1", "--out", str(catalogue))
+    films = read_catalogue(catalogue)
+    spacing = FRAME_MM / int(films.films["height"].iloc[0])
+    ways = {"no spacing given": [], "spacing given": ["--spacing-mm", f"{spacing:.6g},{spacing:.6g}"]}
+    figures = {}
+    for way, options in ways.items():
+        readings = out / way.replace(" ", "-")
+        wanted = ["--checkpoint", str(checkpoint), "--outputs", "reading,csv", "--out", str(readings)]
+        _xraynet("predict", str(images), *wanted, *options)
+        joined = join_predictions(films.entries("test"), read_predictions(readings, form="readings"))
+        for rule in RULES:
+            scored = out / f"{readings.name}-{rule}"
+            _xraynet(
+                *("evaluate", "--predictions", str(readings), "--catalogue", str(catalogue)),
+                *("--rule", rule, "--out", str(scored)),
+            )
+            figures[f"{way}, {rule}"] = summarise(read_metrics(scored / "metrics.json"), joined.films)
+    return figures
+
+
+def main() -> None:
+    """Look, and write it down."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--films", type=Path, required=True, help="the folder with images/ and nodules.csv")
+    parser.add_argument("--checkpoint", type=Path, help="default: the shipped one")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--why", default="", help="what the look is for; goes into the log")
+    asked = parser.parse_args()
+    path = asked.checkpoint or find_shipped_checkpoint()
+    identity = read_checkpoint(path).identity
+    if any(earlier["checkpoint"] == identity.fingerprint for earlier in read_looks()):
+        parser.error(f"{path} ({identity.fingerprint[:16]}) was looked at before; its figures are in {LOG}")
+    figures = look(asked.films, path, out=asked.out)
+    append_look(identity.fingerprint, name=identity.name, why=asked.why, figures=figures)
+    print(json.dumps({title: asdict(found) for title, found in figures.items()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
