@@ -28,7 +28,7 @@ from xraynet.samples.build import build_cache
 from xraynet.samples.validation import ValidationConfig, ValidationFilms
 from xraynet.training.calibrate import apply_calibration
 from xraynet.training.distributed import Team
-from xraynet.training.validate import score_films
+from xraynet.training.validate import score_films, uncalibrated
 
 HALF = 0.5
 
@@ -53,7 +53,10 @@ def measure(
         config=ValidationConfig(most_films=None, simulated_share=HALF, seed=seed),
     )
     team = Team(rank=0, world_size=1, device=torch.device("cpu"))
-    scored = score_films(checkpoint.build_detector(), films, batch_size=1, team=team, precision=nullcontext())
+    decoding = uncalibrated(settings.decoding)
+    scored = score_films(
+        checkpoint.build_detector(), films, batch_size=1, team=team, precision=nullcontext(), decoding=decoding
+    )
     calibrated = [replace(film, detections=apply_calibration(film.detections, settings.calibration)) for film in scored]
     simulated = sum(film.attributes["simulated"] == "yes" for film in calibrated)
     identity = checkpoint.identity

@@ -1,6 +1,7 @@
 """Decodes the score map into detections: peaks, their boxes, and one detection a nodule."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as functional
@@ -20,12 +21,14 @@ class DecodeConfig:
 
     ``peak_window``: a peak is the highest of so many locations square (odd). ``overlap``: of two boxes with a larger
     IoU the lower-scoring one is dropped, as is one whose centre lies in the middle half of a higher-scoring box.
+    ``second_view``: the film is read mirrored as well, and the score maps are averaged; None reads it once.
     """
 
     lowest_score: float = LOWEST_KEPT_SCORE
     most_detections: int = MOST_KEPT_DETECTIONS
     peak_window: int = 3
     overlap: float = 0.2
+    second_view: Literal["mirrored"] | None = None
 
     def __post_init__(self) -> None:
         if self.peak_window < 1 or self.peak_window % 2 == 0:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xraynet.checkpoint import Checkpoint, find_shipped_checkpoint, read_checkpoint
 from xraynet.detector.decode import decode_detections
 from xraynet.detector.network import Detector
+from xraynet.detector.views import read_films
 from xraynet.findings import FilmFacts, FilmSource, Finding, GateVerdict, NoduleDetections, Reading
 from xraynet.geometry import Boxes, clip_boxes, diameters_mm
 from xraynet.inference.heatmap import ScoreMap
@@ -133,7 +134,7 @@ class Predictor:
         film = torch.from_numpy(np.ascontiguousarray(prepared.pixels))[None, None].to(self.device)
         film = film.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
-            output = self.detector(film)
+            output = read_films(self.detector, film, config=settings.decoding)
         boxes_net, scores = decode_detections(output, config=settings.decoding, calibration=settings.calibration)[0]
         boxes = prepared.letterbox.boxes_to_stored(boxes_net.float().cpu().numpy())
         boxes = clip_boxes(boxes, size=prepared.letterbox.stored_size).round(2)

@@ -33,7 +33,7 @@ from xraynet.training.loop import fit
 from xraynet.training.origins import describe_versions, find_git_revision, fingerprint_run
 from xraynet.training.recipe import RunConfig, plan_steps
 from xraynet.training.state import STATE_FILE
-from xraynet.training.validate import Validation, judge, score_films
+from xraynet.training.validate import Validation, judge, score_films, uncalibrated
 
 BEST_FILE: Final = "best.safetensors"
 CONFIG_FILE: Final = "config.toml"
@@ -165,12 +165,19 @@ class Validator:
 
 
 def _settle(keeper: BestKeeper, films: ValidationFilms, *, team: Team, journal: Journal) -> None:
-    """Calibrate the best checkpoint once more, as it will be used: stored weights, full precision, all validation films."""
+    """Calibrate the best checkpoint once more, as it will be used: stored weights, all views, full precision, all films."""
     team.wait()
     config = keeper.config
     best = read_checkpoint(keeper.path)
     detector = best.build_detector().to(team.device)
-    scored = score_films(detector, films, batch_size=config.training.batch_size, team=team, precision=nullcontext())
+    scored = score_films(
+        detector,
+        films,
+        batch_size=config.training.batch_size,
+        team=team,
+        precision=nullcontext(),
+        decoding=uncalibrated(config.decoding),
+    )
     if not team.is_first:
         return
     validation = judge(scored, parse_rule(config.rule))

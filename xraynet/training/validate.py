@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xraynet.detector.decode import DecodeConfig, decode_detections
 from xraynet.detector.network import Detector
+from xraynet.detector.views import read_films
 from xraynet.errors import TrainingError
 from xraynet.evaluation.films import ScoredFilm
 from xraynet.evaluation.matching import match_films
@@ -24,8 +25,15 @@ from xraynet.training.distributed import Team
 
 Scores = Float32[NDArray[np.float32], " num"]
 
-UNCALIBRATED_DECODING: Final = DecodeConfig(lowest_score=1e-4)
-"""Keeps more than is ever reported: a calibration fitted on these scores may lift them."""
+_LOWEST_UNCALIBRATED: Final = 1e-4
+
+
+def uncalibrated(decoding: DecodeConfig) -> DecodeConfig:
+    """The same decoding with more low scores than are ever reported: a calibration fitted on them may lift them."""
+    return replace(decoding, lowest_score=min(decoding.lowest_score, _LOWEST_UNCALIBRATED))
+
+
+UNCALIBRATED_DECODING: Final = uncalibrated(DecodeConfig())
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +60,7 @@ def score_films(
     scored: list[ScoredFilm] = []
     with precision:
         for pixels, batch in films.batches(batch_size=batch_size, rank=team.rank, world_size=team.world_size):
-            output = detector(pixels.to(team.device, memory_format=torch.channels_last))
+            output = read_films(detector, pixels.to(team.device, memory_format=torch.channels_last), config=decoding)
             for film, (boxes, scores) in zip(batch, decode_detections(output, config=decoding), strict=True):
                 scored.append(_score_film(film, boxes.cpu().numpy(), scores.cpu().numpy()))
     return tuple(sorted(team.gather(scored), key=lambda film: film.key))
