@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from xraynet.service.dicomweb_address import is_dicomweb_address, is_uid, parse_address
@@ -55,9 +57,8 @@ def test_days_and_ranges_are_dates(date: str) -> None:
     ],
 )
 def test_what_is_no_address_is_told_without_secrets(text: str, words: str) -> None:
-    with pytest.raises(ValueError, match=r"expected|which others could read|is none|give one of") as caught:
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
         parse_address(text)
-    assert words in str(caught.value)
     for secret in ("secret", "annette", "SEEDED", "20260102", "1.2.2026"):
         assert secret not in str(caught.value)
 

@@ -15,7 +15,7 @@ def cut_into(body: bytes, size: int) -> Iterator[bytes]:
 
 def write(body: bytes, *, size: int = 100, content_type: str = multipart_type()) -> bytes:
     into = io.BytesIO()
-    num = write_single_part(cut_into(body, size), content_type=content_type, into=into)
+    num = write_single_part(cut_into(body, size), content_type=content_type, write=into.write)
     assert num == len(into.getvalue())
     return into.getvalue()
 

@@ -250,7 +250,7 @@ class Archive:
             response.raise_for_status()
             with open_atomically(into) as stream:
                 chunks = response.iter_content(_CHUNK_BYTES)
-                write_single_part(chunks, content_type=response.headers.get("Content-Type", ""), into=stream)
+                write_single_part(chunks, content_type=response.headers.get("Content-Type", ""), write=stream.write)
 
     def _check_is_asked_for(self, film: ArchivedFilm, path: Path) -> None:
         """A result belongs to the film inside the file, so a file under another film's name must not pass."""
@@ -310,7 +310,7 @@ def _unnamed(study_uid: str, series_uid: str, sop_uid: str) -> ArchivedFilm:
 def _quiet_libraries() -> Iterator[None]:
     """The HTTP libraries log addresses, and so UIDs and searches; nothing of that is logged inside."""
     with ExitStack() as silence:
-        for name in ("dicomweb_client", "urllib3"):
+        for name in ("dicomweb_client", "retrying", "urllib3"):
             logger = logging.getLogger(name)
             silence.callback(logger.setLevel, logger.level)
             logger.setLevel(logging.CRITICAL + 1)

@@ -4,9 +4,9 @@ WADO-RS sends an instance as ``multipart/related`` (PS3.18 section 8.7.3.3). An 
 delimiter was cut off, and is an error: half a film must never pass for one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import Message
-from typing import BinaryIO, Final
+from typing import Final
 
 _MAX_HEAD_BYTES: Final = 16 << 10
 _END_OF_HEAD: Final = b"\r\n\r\n"
@@ -16,8 +16,8 @@ class MalformedAnswer(ValueError):
     """An answer that does not hold exactly one whole DICOM object."""
 
 
-def write_single_part(chunks: Iterator[bytes], *, content_type: str, into: BinaryIO) -> int:
-    """Write the object in an answer's body to ``into``; returns its length in bytes.
+def write_single_part(chunks: Iterator[bytes], *, content_type: str, write: Callable[[bytes], int]) -> int:
+    """Pass the object in an answer's body to ``write``, piece by piece; returns its length in bytes.
 
     ``application/dicom`` without an envelope, which some archives send, is taken as it is. Raises MalformedAnswer where
     the answer is of another type, cut off, or holds no object or several.
@@ -25,11 +25,11 @@ def write_single_part(chunks: Iterator[bytes], *, content_type: str, into: Binar
     header = Message()
     header["content-type"] = content_type.replace("\r", " ").replace("\n", " ")
     if header.get_content_type() == "application/dicom":
-        return sum(into.write(chunk) for chunk in chunks)
+        return sum(write(chunk) for chunk in chunks)
     boundary = header.get_param("boundary")
     if header.get_content_type() != "multipart/related" or not isinstance(boundary, str) or not boundary.isascii():
         raise MalformedAnswer("the answer is no multipart/related with a boundary")
-    return _Parts(chunks, delimiter=b"\r\n--" + boundary.encode("ascii")).write_only(into)
+    return _Parts(chunks, delimiter=b"\r\n--" + boundary.encode("ascii")).write_only(write)
 
 
 class _Parts:
@@ -39,10 +39,10 @@ class _Parts:
         # The first delimiter may open the body, without the line break that belongs to every other one.
         self._held = b"\r\n"
 
-    def write_only(self, into: BinaryIO) -> int:
+    def write_only(self, write: Callable[[bytes], int]) -> int:
         self._skip_to(self._delimiter)
         self._skip_to(_END_OF_HEAD)
-        num_bytes = self._copy_part(into)
+        num_bytes = self._copy_part(write)
         self._check_end()
         if num_bytes == 0:
             raise MalformedAnswer("the answer's part is empty; a DICOM object was expected")
@@ -61,17 +61,17 @@ class _Parts:
             self._more()
         self._held = self._held.partition(mark)[2]
 
-    def _copy_part(self, into: BinaryIO) -> int:
+    def _copy_part(self, write: Callable[[bytes], int]) -> int:
         # A part may be empty, and its delimiter then follows the head at once.
         self._held = b"\r\n" + self._held if self._held.startswith(self._delimiter[2:]) else self._held
         num_bytes = 0
         while self._delimiter not in self._held:
             keep = len(self._delimiter) - 1
-            num_bytes += into.write(self._held[:-keep])
+            num_bytes += write(self._held[:-keep])
             self._held = self._held[-keep:]
             self._more()
         part, _, self._held = self._held.partition(self._delimiter)
-        return num_bytes + into.write(part)
+        return num_bytes + write(part)
 
     def _check_end(self) -> None:
         while len(self._held) < 2:

@@ -10,10 +10,11 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError
 
 from xraynet.errors import ArchiveError
@@ -111,18 +112,10 @@ class AnswerTooSlow(requests.Timeout):
     """An answer took longer in all than it may."""
 
 
-class _Readable(Protocol):
-    def read1(self, amt: int | None = None, decode_content: bool | None = None) -> bytes | None: ...
-
-    def close(self) -> None: ...
-
-    def release_conn(self) -> None: ...
-
-
 class _BoundedBody:
     """An answer's body that ends with an error beyond ``max_bytes`` (after decompression) or ``limit_s``."""
 
-    def __init__(self, body: _Readable, *, max_bytes: int, limit_s: float) -> None:
+    def __init__(self, body: HTTPResponse, *, max_bytes: int, limit_s: float) -> None:
         self._body = body
         self._left = self._max_bytes = max_bytes
         self._limit_s = limit_s
