@@ -1,7 +1,6 @@
 """One decoded film on its way to an outcome: read, its files written, and whatever goes wrong told as an outcome."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from xraynet.findings import Outcome, OutcomeStatus
 from xraynet.inference.predictor import Analysis, Predictor
 from xraynet.radiograph import Radiograph
 from xraynet.reporting.colour import ColourScale
-from xraynet.reporting.dicom_object import DicomObject
 from xraynet.reporting.words import OperatingFacts, describe_gate
 
 
@@ -43,29 +41,17 @@ def reading_folder(out: Path, reading_id: str) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class FilmReader:
-    """The one road from a decoded film to its outcome, for a run over a folder and for whatever else reads films.
-
-    ``take_objects`` hears the DICOM results of a film in place of their being written beside its reading.
-    """
+    """The one road from a decoded film to its outcome, for a run over a folder and for whatever else reads films."""
 
     predictor: Predictor
     out: Path
     options: FolderOptions
     facts: ModelFacts
-    take_objects: Callable[[tuple[DicomObject, ...]], None] | None = None
 
     @classmethod
-    def of(
-        cls,
-        predictor: Predictor,
-        *,
-        out: Path,
-        options: FolderOptions,
-        take_objects: Callable[[tuple[DicomObject, ...]], None] | None = None,
-    ) -> "FilmReader":
+    def of(cls, predictor: Predictor, *, out: Path, options: FolderOptions) -> "FilmReader":
         """The reader that writes what ``options`` ask for into ``out``."""
-        facts = facts_of_checkpoint(predictor.checkpoint)
-        return cls(predictor=predictor, out=out, options=options, facts=facts, take_objects=take_objects)
+        return cls(predictor=predictor, out=out, options=options, facts=facts_of_checkpoint(predictor.checkpoint))
 
     @property
     def key(self) -> RunKey:
@@ -124,18 +110,11 @@ class FilmReader:
         analysis = self.predictor.analyse(film, enforce_gate=self.options.enforce_gate)
         files = render_film(film, analysis, facts=self.facts, options=self.options)
         if self.options.dicom_results and isinstance(source, DicomSource):
-            objects = results_of_film(source, film, analysis, settings=self.results)
-            if self.take_objects is not None:
-                self.take_objects(objects)
-            else:
-                files |= {item.name: item.content for item in objects}
+            files |= {item.name: item.content for item in results_of_film(source, film, analysis, settings=self.results)}
         return analysis, files
 
     def _report_refusal(self, error: FilmError, source: DicomSource | NoSource, *, sha256: str) -> None:
         """A radiograph refused at the door gets a report that says so, where reports are wanted; nothing else does."""
         if isinstance(source, DicomSource):
             objects = results_of_refusal(source, error, sha256=sha256, settings=self.results)
-            if self.take_objects is not None:
-                self.take_objects(objects)
-            else:
-                write_objects(reading_folder(self.out, sha256[:16]), objects)
+            write_objects(reading_folder(self.out, sha256[:16]), objects)

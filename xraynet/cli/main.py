@@ -20,7 +20,6 @@ VERBS: Final = (
     "card",
     "predict",
     "review",
-    "listen",
     "simulate",
     "phantoms",
     "doctor",

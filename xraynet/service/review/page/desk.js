@@ -1,0 +1,348 @@
+// The reader's desk: the film that lies on it, the finding in hand, and what the reader does with them.
+
+import { boxAround, moveBox, resizeBox, sizeWords, tidyBox } from "./boxes.js";
+import { by, plural } from "./dom.js";
+import { newId } from "./queue.js";
+import { actionWords, emptyReading, foldActions, isFinding, listFindings, verdictWords } from "./reading.js";
+import { say, tell, trouble } from "./status.js";
+import { filmName } from "./worklist.js";
+
+const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const EDITS = new Set(["accept", "reject", "clear", "add", "move", "remove"]);
+const KEYBOARD_REST_MS = 700;
+
+export class Desk {
+  // room = {stage, marks, shelf, worklist, show()}: show is called whenever what is to be seen has changed.
+  constructor(room) {
+    Object.assign(this, room);
+    this.film = null;
+    this.stored = new Map();
+    this.chosen = null;
+    this.showBelow = false;
+    this.showOthers = false;
+    this.tool = "window";
+    this.order = [];
+    this.lastFinished = null;
+    this.draft = null;
+    this.conflict = null;
+    this.turn = 0;
+  }
+
+  // What is stored, and what will be.
+
+  revisionOf(id) { return this.stored.get(id)?.revision ?? 0; }
+
+  adopt(id, reading) {
+    if (reading && reading.revision >= this.revisionOf(id)) this.stored.set(id, reading);
+  }
+
+  get waiting() { return this.film ? this.queue.ofFilm(this.film.id) : []; }
+
+  get reading() {
+    const stored = this.stored.get(this.film.id) ?? emptyReading(this.session.reader, this.session.second_reader);
+    return foldActions(stored, this.waiting, this.film.detections);
+  }
+
+  get rows() { return listFindings(this.film, this.reading, this.showBelow); }
+  get row() { return this.film ? this.rows.find((row) => row.key === this.chosen) ?? null : null; }
+  get isRevealing() { return this.waiting.some((action) => action.kind === "reveal"); }
+
+  // Opening films.
+
+  async open(id) {
+    this.flush();
+    const turn = ++this.turn;
+    this.useTool("window");
+    const late = setTimeout(() => { by("loading").hidden = false; }, 250);
+    try {
+      const film = await this.shelf.facts(id);
+      if (turn !== this.turn) return false;
+      const unpacked = await this.shelf.unpacked(film).catch((error) => error);
+      if (turn !== this.turn) return false;
+      this.layDown(film, unpacked);
+    } catch (error) {
+      if (turn === this.turn) trouble(`The film could not be fetched: ${error.message}.`, [["Try again", () => { trouble(""); this.open(id); }]]);
+      return false;
+    } finally {
+      clearTimeout(late);
+      if (turn === this.turn) by("loading").hidden = true;
+    }
+    const next = this.worklist.nextUnread(id, this.order);
+    if (next) this.shelf.ahead(next);
+    return true;
+  }
+
+  layDown(film, unpacked) {
+    const other = this.film?.id !== film.id;
+    this.film = film;
+    this.adopt(film.id, film.mine);
+    if (other) Object.assign(this, { chosen: null, conflict: this.conflict?.film === film.id ? this.conflict : null });
+    if (unpacked instanceof Error) {
+      this.stage.clear();
+      tell(`The film cannot be shown: ${unpacked.message}.`, { stays: 60000 });
+    } else {
+      this.stage.show(film, unpacked);
+    }
+    this.show();
+    if (other) say(`${filmName(film)}. ${this.describe()}`);
+  }
+
+  // Fetches the facts again, since something about this film was stored elsewhere or came to light.
+  async renew() {
+    const id = this.film?.id;
+    if (!id) return;
+    const film = await this.shelf.facts(id);
+    const unpacked = await this.shelf.unpacked(film).catch((error) => error);
+    if (this.film?.id === id) this.layDown(film, unpacked);
+  }
+
+  describe() {
+    if (this.film.hidden) return "First look: the detector's marks are hidden.";
+    const num = this.rows.filter((row) => row.detection).length;
+    return num ? `${plural(num, "finding")} by the detector.` : "No finding by the detector.";
+  }
+
+  // Actions.
+
+  act(kind, fields = {}) {
+    if (this.isRevealing) { tell("The first look is being finished; wait for the server's answer."); return false; }
+    this.flush();
+    if (EDITS.has(kind) && this.reading.finished_at) this.queue.add(this.film.id, { kind: "reopen" });
+    this.queue.add(this.film.id, { kind, ...fields });
+    this.show();
+    return true;
+  }
+
+  name(row) { return row.detection ? { detection: row.detection.id } : { mark: row.mark.id }; }
+
+  // The finding that a note would belong to; null: the film as a whole.
+  get noted() { return this.row?.mark ? this.row : null; }
+
+  choose(key, { reveal = true } = {}) {
+    if (key === this.chosen) return;
+    this.flush();
+    this.chosen = key;
+    this.show();
+    const row = this.row;
+    if (!row) return;
+    if (reveal && this.stage.film) this.stage.reveal(row.box);
+    say(`Finding ${row.label}, ${sizeWords(row.box, this.film)}, ${row.state}`);
+  }
+
+  step(by) {
+    if (!this.film) return;
+    const rows = this.rows, at = rows.findIndex((row) => row.key === this.chosen);
+    if (!rows.length) { tell("There is no finding here. M adds one, D draws one."); return; }
+    this.choose(rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : (at + by + rows.length) % rows.length].key);
+  }
+
+  // The finding that a key means: the chosen one, or the only one that has no answer yet.
+  meant() {
+    if (!this.film || this.row) return this.row;
+    const open = this.rows.filter((row) => row.state === "undecided");
+    if (open.length !== 1) { tell(this.rows.length ? "Choose a finding first: N or P." : "There is no finding here."); return null; }
+    this.choose(open[0].key);
+    return this.row;
+  }
+
+  answer(kind, row = this.meant()) {
+    if (!row) return;
+    if (!row.detection) {
+      if (kind !== "accept") this.remove(row);
+      return;
+    }
+    if (row.state === `${kind}ed`) return;
+    this.act(kind, { detection: row.detection.id });
+    say(`Finding ${row.label} ${kind}ed`);
+  }
+
+  accept(row) { this.answer("accept", row instanceof Event ? undefined : row); }
+  reject(row) { this.answer("reject", row instanceof Event ? undefined : row); }
+
+  clearAnswer() {
+    const row = this.row;
+    if (row?.detection && row.mark) this.act("clear", { detection: row.detection.id });
+  }
+
+  remove(given) {
+    const row = given instanceof Event ? this.row : given;
+    if (!row) return;
+    if (row.detection) { this.answer("reject", row); return; }
+    this.act("remove", { mark: row.mark.id });
+    this.chosen = null;
+    this.show();
+    tell(`Finding ${row.label} removed. Ctrl+Z brings it back.`);
+  }
+
+  addBox(box) {
+    const mark = newId();
+    if (!this.act("add", { box: tidyBox(box), mark })) return;
+    this.chosen = mark;
+    this.useTool("window");
+    this.show();
+    say(`Finding ${this.row.label} added, ${sizeWords(this.row.box, this.film)}`);
+  }
+
+  addInMiddle() { if (this.stage.film) this.addBox(boxAround(this.stage.middle, this.film)); }
+
+  moveTo(row, box) { this.act("move", { ...this.name(row), box: tidyBox(box) }); }
+
+  arrow(event) {
+    const [dx, dy] = STEPS[event.key], row = this.row;
+    if (!row || this.marks.hidden) { this.stage.changeWindow(-dy, 1.05 ** dx); return; }
+    const step = event.ctrlKey || event.altKey || event.metaKey ? 10 : 1, from = this.draft?.box ?? row.box;
+    const box = event.shiftKey ? resizeBox(from, "se", dx * step, dy * step, this.film.size) : moveBox(from, dx * step, dy * step, this.film.size);
+    this.hold({ of: row.key, box, store: () => this.moveTo(row, box) });
+    this.marks.draft(row.key, box);
+  }
+
+  // Something half done by keyboard (a box on its way, a note being written): stored after a short rest, or before anything else.
+  hold(draft) {
+    if (this.draft && this.draft.of !== draft.of) this.flush();
+    clearTimeout(this.draft?.timer);
+    this.draft = { ...draft, timer: setTimeout(() => this.flush(), KEYBOARD_REST_MS) };
+    this.show();
+  }
+
+  flush() {
+    if (!this.draft) return;
+    const { timer, store, box } = this.draft;
+    clearTimeout(timer);
+    this.draft = null;
+    if (box) this.marks.endDraft();
+    store();
+    if (box && this.row) say(`Finding ${this.row.label}, ${sizeWords(this.row.box, this.film)}`);
+  }
+
+  noteTyped(text) {
+    const row = this.noted;
+    this.hold({ of: "note", store: () => this.act("note", { ...(row ? { mark: row.mark.id } : {}), text }) });
+  }
+
+  writeNote() {
+    if (this.film) by("note").focus();
+  }
+
+  undo() {
+    if (!this.film) return;
+    this.flush();
+    if (this.reading.can_undo) { this.act("undo"); tell("Undone. Ctrl+Shift+Z does it again."); return; }
+    const before = this.lastFinished;
+    if (!before || before === this.film.id) { tell("There is nothing to undo on this film."); return; }
+    this.lastFinished = null;
+    this.goTo(before).then((there) => { if (there && this.reading.can_undo) { this.act("undo"); tell("Back on the film before; its end is undone."); } });
+  }
+
+  redo() {
+    if (this.film && this.reading.can_redo) this.act("redo");
+    else tell("There is nothing to do again.");
+  }
+
+  // Finishing.
+
+  finish(verdict) {
+    if (!this.film) return;
+    this.flush();
+    const reading = this.reading, found = reading.marks.filter(isFinding).length;
+    if (reading.finished_at && reading.verdict === verdict) { this.goOn(); return; }
+    if (verdict === "normal" && found) {
+      tell(`Not normal: ${plural(found, "finding")} accepted or added. Enter finishes with findings.`);
+      return;
+    }
+    if (verdict === "findings" && !found) {
+      tell("Nothing is accepted or added yet. 0 finishes as normal, U as cannot read.");
+      return;
+    }
+    if (verdict === "findings" && !this.mayLeaveOpen()) return;
+    if (reading.finished_at && !this.act("reopen")) return;
+    if (!this.act("verdict", { verdict })) return;
+    if (reading.phase === "first") { this.act("reveal"); return; }
+    this.lastFinished = this.film.id;
+    this.goOn();
+    tell(`${filmName(this.worklist.row(this.lastFinished) ?? { id: this.lastFinished })}: ${verdictWords(verdict)}. Ctrl+Z takes it back.`);
+  }
+
+  // Whether findings without an answer may stay so: asked once, for a few seconds.
+  mayLeaveOpen() {
+    const open = this.rows.filter((row) => row.state === "undecided" && row.detection.reported);
+    if (!open.length || this.asked === this.film.id) { this.asked = null; return true; }
+    this.asked = this.film.id;
+    setTimeout(() => { this.asked = null; }, 6000);
+    tell(`${open.length === 1 ? `Finding ${open[0].label} has` : `${open.length} findings have`} no answer yet. Enter again finishes all the same.`);
+    return false;
+  }
+
+  goOn() {
+    const next = this.worklist.nextUnread(this.film.id, this.order);
+    if (next) { this.goTo(next); return; }
+    this.toWorklist();
+    tell("Every film is read.");
+  }
+
+  goBy(step) {
+    if (!this.film) return;
+    const next = this.order[this.order.indexOf(this.film.id) + step];
+    if (next) this.goTo(next);
+    else tell(step > 0 ? "This is the last film of the list." : "This is the first film of the list.");
+  }
+
+  // Tools and letting go.
+
+  useTool(tool) {
+    this.tool = this.tool === tool && tool !== "window" ? "window" : tool;
+    this.stage.element.dataset.tool = this.tool;
+    delete this.stage.element.dataset.grip;
+    if (this.tool === "draw") tell("Drag over the finding. Esc: no.", { stays: 4000 });
+    this.show();
+  }
+
+  toggleMove() { this.useTool("move"); }
+
+  letGo() {
+    if (this.tool === "draw") this.useTool("window");
+    else if (document.activeElement !== this.stage.element) this.stage.element.focus();
+    else if (this.chosen) this.choose(null);
+  }
+
+  zoomToFinding() {
+    const row = this.meant();
+    if (row) this.stage.zoomToBox(row.box);
+  }
+
+  // The queue's news.
+
+  saved(entry, answer) {
+    this.adopt(entry.film, answer.reading);
+    this.worklist.learn(entry.film, answer.reading);
+    if (entry.action.kind === "reveal" && this.film?.id === entry.film) {
+      this.renew().then(() => tell("Second look: the detector's marks are shown now. Your first look is kept."));
+    }
+    this.show();
+  }
+
+  conflicted(id, actions, error) {
+    if (error.body.reading) this.stored.set(id, error.body.reading);
+    else this.stored.delete(id);
+    this.conflict = { film: id, actions, words: actions.map(actionWords) };
+    if (this.film?.id === id) this.renew();
+    else trouble(`${filmName(this.worklist.row(id) ?? { id })} was changed elsewhere; not stored: ${this.conflict.words.join(", ")}.`, [["Look at it", () => { trouble(""); this.goTo(id); }]]);
+  }
+
+  refused(entry, error) {
+    if (error.body.reading) this.adopt(entry.film, error.body.reading);
+    this.show();
+  }
+
+  // Makes the actions that met a conflict again, on what is stored now.
+  insist() {
+    const { film, actions } = this.conflict;
+    this.conflict = null;
+    for (const { action_id: _, made_at: __, reader: ___, ...action } of actions) this.queue.add(film, action);
+    this.show();
+  }
+
+  giveWay() {
+    this.conflict = null;
+    this.show();
+  }
+}
