@@ -53,7 +53,7 @@ NUMPY_ROOMS = (
     "settings",
     "dicom_source",
 )
-NO_PYDICOM = {"pydicom", "highdicom"}
+NO_PYDICOM = {"pydicom", "highdicom", "pynetdicom"}
 PYDICOM_HOMES = (
     "ingest/dicom",
     "ingest/deidentify",

@@ -12,6 +12,7 @@
     ├── PredictionsError         a file of predictions that cannot be scored
     ├── ReviewError              a store of readers' actions that is damaged, or of another version
     │   └── ActionRefused        an action that a reader's film does not allow now; nothing was changed
+    ├── ServiceError             a service that cannot start or go on (a port in use, a missing extra)
     └── TrainingError            a training run that cannot go on
         └── NonFiniteLossError   the loss became NaN or infinite before the optimizer moved
 
@@ -123,6 +124,10 @@ class ReviewError(XraynetError):
 
 class ActionRefused(ReviewError):
     """A reader's action that cannot be taken: malformed, or not allowed as the film stands. Nothing was changed."""
+
+
+class ServiceError(XraynetError):
+    """A service that cannot start or go on: a port in use, a missing extra, a queue that cannot be understood."""
 
 
 class TrainingError(XraynetError):

@@ -29,6 +29,15 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's list of names to disk: only then does a file that was made or renamed in it survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def remove_torn_files(folder: Path, names: Iterable[str]) -> None:
     """Remove the halves at which a writer of ``names`` (glob patterns) was killed. Only for the one writer of ``folder``."""
     for name in names:

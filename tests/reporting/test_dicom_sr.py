@@ -19,7 +19,7 @@ from xraynet.ingest.dicom_source import read_dicom_source
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> MadeResults:
     film = spots.spot_film((90, 120), (230, 290))
-    return make_results(write_dicom(tmp_path_factory.mktemp("film") / "a.dcm", film, **HEADER))
+    return make_results(write_dicom(tmp_path_factory.mktemp("film") / "a.dcm", film, **HEADER), kinds=("sr",))
 
 
 def groups_of(dataset: Dataset) -> list[hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
@@ -66,7 +66,7 @@ def test_a_region_holds_the_bright_spot_that_the_film_shows(made: MadeResults) -
 
 def test_a_box_at_the_films_border_ends_at_rows_and_columns(tmp_path: Path) -> None:
     film = spots.spot_film((4, 396), radius=14, level=3000)
-    made = make_results(write_dicom(tmp_path / "a.dcm", film, **HEADER))
+    made = make_results(write_dicom(tmp_path / "a.dcm", film, **HEADER), kinds=("sr",))
     regions = [group.roi.value for group in groups_of(made.dataset("sr"))]
     assert min(points[:, 0].min() for points in regions) == 0
     assert max(points[:, 1].max() for points in regions) == film.shape[0]
@@ -85,7 +85,7 @@ def test_certainty_is_the_score_in_percent_and_the_diameter_says_its_plane(made:
 
 def test_no_millimetre_is_made_up(tmp_path: Path) -> None:
     header = HEADER | {"ImagerPixelSpacing": None, "PixelSpacing": [0, 0]}
-    made = make_results(write_dicom(tmp_path / "a.dcm", spots.spot_film((90, 120)), **header))
+    made = make_results(write_dicom(tmp_path / "a.dcm", spots.spot_film((90, 120)), **header), kinds=("sr",))
     (group,) = groups_of(made.dataset("sr"))
     assert [item.name.value for item in group.get_measurements()] == ["111012"]
     assert not any(" mm" in text for text in texts_of(made.dataset("sr")) if "suspected" in text)
@@ -103,7 +103,7 @@ def test_site_and_side_are_stated(made: MadeResults) -> None:
 
 def test_no_side_is_stated_where_the_film_is_mirrored(tmp_path: Path) -> None:
     header = HEADER | {"PatientOrientation": ["R", "F"]}
-    made = make_results(write_dicom(tmp_path / "a.dcm", spots.spot_film((90, 120)), **header))
+    made = make_results(write_dicom(tmp_path / "a.dcm", spots.spot_film((90, 120)), **header), kinds=("sr",))
     (group,) = groups_of(made.dataset("sr"))
     assert group.finding_sites[0].laterality is None
 
@@ -130,7 +130,7 @@ def test_the_report_says_what_it_is_not_for_and_how_sensitive_the_detector_is(ma
 
 
 def test_outcome_codes(made: MadeResults, tmp_path: Path) -> None:
-    empty = make_results(write_dicom(tmp_path / "empty.dcm", spots.spot_film(), **HEADER))
+    empty = make_results(write_dicom(tmp_path / "empty.dcm", spots.spot_film(), **HEADER), kinds=("sr",))
     lateral = make_results(write_dicom(tmp_path / "lateral.dcm", spots.spot_film(), **HEADER | {"ViewPosition": "LL"}))
     assert codes_of(made.dataset("sr"), "111017") == ["111242"]
     assert codes_of(empty.dataset("sr"), "111017") == ["111241"]

@@ -59,19 +59,24 @@ class MadeResults:
         return {kind: folder / item.name for kind, item in self.objects.items()}
 
 
-def make_settings(predictor: Predictor | None = None, **options: object) -> ResultSettings:
-    """Settings for all kinds of results."""
-    predictor = predictor or spots.make_predictor()
-    wanted = FolderOptions(dicom_results=frozenset(ALL_DICOM_KINDS), **options)
+SPOTS = spots.make_predictor()
+
+
+def make_settings(
+    predictor: Predictor = SPOTS, *, kinds: tuple[DicomKind, ...] = ALL_DICOM_KINDS, **options: object
+) -> ResultSettings:
+    """Settings for these kinds of results."""
+    wanted = FolderOptions(dicom_results=frozenset(kinds), **options)
     return ResultSettings.of(predictor, facts=facts_of_checkpoint(predictor.checkpoint), options=wanted)
 
 
-def make_results(path: Path, *, predictor: Predictor | None = None, **options: object) -> MadeResults:
-    """Read the film at ``path``, let the spot detector look at it, and make all three objects."""
-    predictor = predictor or spots.make_predictor()
+def make_results(
+    path: Path, *, predictor: Predictor = SPOTS, kinds: tuple[DicomKind, ...] = ALL_DICOM_KINDS, **options: object
+) -> MadeResults:
+    """Read the film at ``path``, let the spot detector look at it, and make its objects."""
     film = read_radiograph(path)
     source = read_dicom_source(path)
     assert isinstance(source, DicomSource), source
     analysis = predictor.analyse(film)
-    objects = results_of_film(source, film, analysis, settings=make_settings(predictor, **options))
+    objects = results_of_film(source, film, analysis, settings=make_settings(predictor, kinds=kinds, **options))
     return MadeResults(film, source, analysis.reading, {item.kind: item for item in objects})

@@ -1,6 +1,7 @@
 """One decoded film on its way to an outcome: read, its files written, and whatever goes wrong told as an outcome."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from xraynet.findings import Outcome, OutcomeStatus
 from xraynet.inference.predictor import Analysis, Predictor
 from xraynet.radiograph import Radiograph
 from xraynet.reporting.colour import ColourScale
+from xraynet.reporting.dicom_object import DicomObject
 from xraynet.reporting.words import OperatingFacts, describe_gate
 
 
@@ -41,17 +43,29 @@ def reading_folder(out: Path, reading_id: str) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class FilmReader:
-    """The one road from a decoded film to its outcome, for a run over a folder and for whatever else reads films."""
+    """The one road from a decoded film to its outcome, for a run over a folder and for whatever else reads films.
+
+    ``take_objects`` hears the DICOM results of a film in place of their being written beside its reading.
+    """
 
     predictor: Predictor
     out: Path
     options: FolderOptions
     facts: ModelFacts
+    take_objects: Callable[[tuple[DicomObject, ...]], None] | None = None
 
     @classmethod
-    def of(cls, predictor: Predictor, *, out: Path, options: FolderOptions) -> "FilmReader":
+    def of(
+        cls,
+        predictor: Predictor,
+        *,
+        out: Path,
+        options: FolderOptions,
+        take_objects: Callable[[tuple[DicomObject, ...]], None] | None = None,
+    ) -> "FilmReader":
         """The reader that writes what ``options`` ask for into ``out``."""
-        return cls(predictor=predictor, out=out, options=options, facts=facts_of_checkpoint(predictor.checkpoint))
+        facts = facts_of_checkpoint(predictor.checkpoint)
+        return cls(predictor=predictor, out=out, options=options, facts=facts, take_objects=take_objects)
 
     @property
     def key(self) -> RunKey:
@@ -110,11 +124,18 @@ class FilmReader:
         analysis = self.predictor.analyse(film, enforce_gate=self.options.enforce_gate)
         files = render_film(film, analysis, facts=self.facts, options=self.options)
         if self.options.dicom_results and isinstance(source, DicomSource):
-            files |= {item.name: item.content for item in results_of_film(source, film, analysis, settings=self.results)}
+            objects = results_of_film(source, film, analysis, settings=self.results)
+            if self.take_objects is not None:
+                self.take_objects(objects)
+            else:
+                files |= {item.name: item.content for item in objects}
         return analysis, files
 
     def _report_refusal(self, error: FilmError, source: DicomSource | NoSource, *, sha256: str) -> None:
         """A radiograph refused at the door gets a report that says so, where reports are wanted; nothing else does."""
         if isinstance(source, DicomSource):
             objects = results_of_refusal(source, error, sha256=sha256, settings=self.results)
-            write_objects(reading_folder(self.out, sha256[:16]), objects)
+            if self.take_objects is not None:
+                self.take_objects(objects)
+            else:
+                write_objects(reading_folder(self.out, sha256[:16]), objects)

@@ -20,6 +20,7 @@ VERBS: Final = (
     "card",
     "predict",
     "review",
+    "listen",
     "simulate",
     "phantoms",
     "doctor",

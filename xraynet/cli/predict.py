@@ -9,11 +9,15 @@ from xraynet.errors import EXIT_FAILED
 
 if TYPE_CHECKING:
     from xraynet.batch.options import FolderOptions
+    from xraynet.cli.predict_archive import ArchiveRequest
     from xraynet.findings import Outcome
 
 
 def predict(
-    paths: Annotated[list[Path], typer.Argument(help="Films, or folders of films.", metavar="PATH…")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Films, folders of films, or an archive: dicomweb:https://HOST/ROOT?NAME=VALUE", metavar="PATH…"),
+    ],
     out: Annotated[Path, typer.Option(help="The folder for results; a run that was cut off goes on there.")],
     checkpoint: Annotated[Path | None, typer.Option(help="A detector's checkpoint; by default the shipped one.")] = None,
     lungs: Annotated[Path | None, typer.Option(help="A lungs checkpoint; by default the shipped one.")] = None,
@@ -39,6 +43,22 @@ def predict(
     language: Annotated[
         str, typer.Option(help="The language of what people read: en, de, es, or a language file.", metavar="CODE|FILE")
     ] = "en",
+    store_results: Annotated[
+        bool, typer.Option("--store-results", help="Send the DICOM results back to the archive (dicomweb: only).")
+    ] = False,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(help="A file of mode 0600 with 'bearer TOKEN' or 'basic USER:PASSWORD' for the archive.", metavar="FILE"),
+    ] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="The certificate authority that signed the archive's certificate.", metavar="FILE")
+    ] = None,
+    allow_http: Annotated[
+        bool, typer.Option("--allow-http", help="Speak unencrypted http to an archive on another machine.")
+    ] = False,
+    max_films: Annotated[
+        int | None, typer.Option(help="A search of the archive that finds more is an error (10000).", show_default=False)
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps …")] = "cpu",
     precision: Annotated[str, typer.Option(help="What the detector computes in: float32 or bfloat16.")] = "float32",
     max_megapixels: Annotated[float, typer.Option(help="Larger films are refused before they are decoded.")] = 200.0,
@@ -46,6 +66,7 @@ def predict(
     """Find nodules on chest radiographs and write a report of each. Research use, not for diagnosis."""
     from xraynet.batch.options import FolderOptions, parse_dicom_results, parse_outputs, parse_spacing
     from xraynet.cli.language import ask_language
+    from xraynet.cli.predict_archive import ask_archive
 
     try:
         options = FolderOptions(
@@ -63,16 +84,26 @@ def predict(
         raise typer.BadParameter(str(error)) from error
     if precision not in ("float32", "bfloat16"):
         raise typer.BadParameter(f"precision is '{precision}'; float32 or bfloat16 was expected")
-    missing = [path for path in paths if not path.exists()]
-    if len(missing) == len(paths):
-        raise typer.BadParameter(f"there is nothing at {', '.join(str(path) for path in missing)}")
-    failed = _run(paths, out=out, checkpoint=checkpoint, lungs=lungs, options=options, device=device, precision=precision)
+    archive = ask_archive(
+        paths,
+        credentials=credentials,
+        ca_file=ca_file,
+        allow_http=allow_http,
+        max_films=max_films,
+        store_results=store_results,
+        has_dicom_results=dicom_results is not None,
+    )
+    if archive is None and not any(Path(path).exists() for path in paths):
+        raise typer.BadParameter(f"there is nothing at {', '.join(paths)}")
+    failed = _run(
+        archive or paths, out=out, checkpoint=checkpoint, lungs=lungs, options=options, device=device, precision=precision
+    )
     if failed:
         raise typer.Exit(EXIT_FAILED)
 
 
 def _run(
-    paths: list[Path],
+    films: "ArchiveRequest | list[str]",
     *,
     out: Path,
     checkpoint: Path | None,
@@ -97,9 +128,15 @@ def _run(
     for warning in predictor.warnings:
         typer.echo(f"xraynet: warning: {warning}", err=True)
     progress = _Progress()
-    summary = predict_folder(
-        paths, predictor=predictor, out=out, options=options, on_start=progress.start, on_outcome=progress.advance
-    )
+    num_not_stored = 0
+    if isinstance(films, list):
+        summary = predict_folder(
+            films, predictor=predictor, out=out, options=options, on_start=progress.start, on_outcome=progress.advance
+        )
+    else:
+        summary, num_not_stored = films.run(
+            predictor=predictor, out=out, options=options, on_start=progress.start, on_outcome=progress.advance
+        )
     if summary.num_kept:
         typer.echo(f"{summary.num_kept} of {sum(summary.counts.values())} files were done by an earlier run and were kept")
     for reason, num_films in summary.without_dicom:
@@ -108,7 +145,7 @@ def _run(
         typer.echo(f"worklist: {out / 'index.html'}")
     counts = summary.counts
     typer.echo(f"{counts['ok']} ok, {counts['refused']} refused, {counts['failed']} failed")
-    return counts["failed"]
+    return counts["failed"] + num_not_stored
 
 
 class _Progress:
