@@ -131,6 +131,7 @@ class PatientIdentity:
     birth_date: str = ""
     accession_number: str = ""
     study_date: str = ""
+    study_uid: str = ""
 
     def __repr__(self) -> str:
         return "PatientIdentity(withheld)"

@@ -21,6 +21,7 @@ from xraynet.ingest.read import read_radiograph
 from xraynet.ingest.report import IngestReport, render_report_csv, render_report_json
 from xraynet.ingest.salt import patient_key, read_or_make_salt, salt_fingerprint
 from xraynet.ingest.split import SplitConfig, assign_folds, assign_splits, group_films, keep_splits
+from xraynet.ingest.visit_keys import keys_of_film
 from xraynet.radiograph import PixelSpacing
 
 
@@ -78,7 +79,11 @@ def build_catalogue(
         )
     keys = {film.key: [patient_key(one, issuer=issuer, salt=salt) for issuer, one in film.patients] for film in films}
     divided = _divide(films, keys, config)
-    films_frame = frame_of_films(films, patients=keys, divided=divided, targets=config.target_classes)
+    visits = {
+        film.key: keys_of_film(next(iter(film.patients), None), film.record.study_uid, film.record.study_date, salt=salt)
+        for film in films
+    }
+    films_frame = frame_of_films(films, patients=keys, visits=visits, divided=divided, targets=config.target_classes)
     catalogue = write_catalogue(
         out,
         films=films_frame,

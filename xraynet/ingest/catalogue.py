@@ -17,6 +17,7 @@ from xraynet.ingest.catalogue_schema import (
     CATALOGUE_VERSION,
     FILMS_SCHEMA,
     LOCATIONS_SCHEMA,
+    READABLE_VERSIONS,
     fingerprint_catalogue,
 )
 from xraynet.ingest.entries import FilmEntry, entry_of_row, read_entry, rows_of, with_consensus
@@ -205,10 +206,9 @@ def _read_facts(path: Path) -> dict[str, object]:
         ) from error
     if not isinstance(content, dict) or content.get("kind") != CATALOGUE_KIND:
         raise CatalogueError(f"{path} does not say that it is an {CATALOGUE_KIND}")
-    if content.get("schema_version") != CATALOGUE_VERSION:
-        raise CatalogueError(
-            f"{path} has version {content.get('schema_version')}; {CATALOGUE_VERSION} was expected: ingest again"
-        )
+    if content.get("schema_version") not in READABLE_VERSIONS:
+        known = " or ".join(str(version) for version in READABLE_VERSIONS)
+        raise CatalogueError(f"{path} has version {content.get('schema_version')}; {known} was expected: ingest again")
     return content
 
 

@@ -13,6 +13,7 @@ from xraynet.ingest.catalogue_schema import ANNOTATIONS_SCHEMA, FILMS_SCHEMA, LO
 from xraynet.ingest.discover import FoundFile
 from xraynet.ingest.inspect_films import FilmRecord
 from xraynet.ingest.labels.records import BoxRow, FilmLabels, decide_label_state
+from xraynet.ingest.visit_keys import VisitKeys
 from xraynet.radiograph import PixelSpacing, ViewPosition
 
 
@@ -81,10 +82,11 @@ def frame_of_films(
     films: Sequence[CataloguedFilm],
     *,
     patients: Mapping[str, Sequence[str]],
+    visits: Mapping[str, VisitKeys],
     divided: Mapping[str, tuple[str | None, int | None]],
     targets: Sequence[str],
 ) -> pd.DataFrame:
-    """The films table, by key. ``patients`` are patient keys, ``divided`` (split, fold), both by film key."""
+    """The films table, by key. ``patients`` are patient keys, ``divided`` (split, fold), all by film key."""
     rows = []
     for film in sorted(films, key=lambda film: film.key):
         record, spacing = film.record, film.spacing
@@ -113,9 +115,11 @@ def frame_of_films(
                 "sex": record.sex or film.labels.sex,
                 "age_years": film.age_years,
                 "source_format": record.source_format,
+                "study_key": visits[film.key].study_key,
+                "day": visits[film.key].day,
             }
         )
-    return pd.DataFrame(rows, columns=FILMS_SCHEMA.names).astype({"fold": "Int32"})
+    return pd.DataFrame(rows, columns=FILMS_SCHEMA.names).astype({"fold": "Int32", "day": "Int32"})
 
 
 def frame_of_annotations(films: Sequence[CataloguedFilm]) -> pd.DataFrame:

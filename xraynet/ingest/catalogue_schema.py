@@ -15,7 +15,9 @@ import pandas as pd
 import pyarrow as pa
 
 CATALOGUE_KIND: Final = "xraynet-catalogue"
-CATALOGUE_VERSION: Final = 1
+CATALOGUE_VERSION: Final = 2
+READABLE_VERSIONS: Final = (1, 2)
+"""Version 2 added ``study_key`` and ``day`` to the films; in version 1 they are unknown."""
 OLDEST_AGE_YEARS: Final = 90.0
 """Ages above 89 identify people (HIPAA Safe Harbor, 45 CFR 164.514): they are kept as 90."""
 
@@ -45,6 +47,8 @@ FILMS_SCHEMA: Final = pa.schema(
         ("sex", pa.string()),
         ("age_years", pa.float64()),
         ("source_format", pa.string()),
+        ("study_key", pa.string()),  # of the visit; null: unknown
+        ("day", pa.int32()),  # days from an origin of the patient's own that only the site's salt tells; null: unknown
     ]
 )
 
@@ -65,6 +69,7 @@ ANNOTATIONS_SCHEMA: Final = pa.schema(
 )
 
 _PROVENANCE: Final = frozenset({"table", "line"})
+_ADDED: Final = frozenset({"study_key", "day"})
 
 LOCATIONS_SCHEMA: Final = pa.schema([("key", pa.string()), ("root", pa.string()), ("relative_path", pa.string())])
 
@@ -72,14 +77,22 @@ LOCATIONS_SCHEMA: Final = pa.schema([("key", pa.string()), ("root", pa.string())
 def fingerprint_catalogue(films: pd.DataFrame, annotations: pd.DataFrame) -> str:
     """The SHA-256 of what the tables say, 64 hex digits: the same whatever the order of rows, machine, folder or salt.
 
-    Patient keys depend on the site's salt, so patients enter as the smallest key among their films. Where a label stands
-    (table, line) is its provenance, not what it says, and stays out.
+    Patient and study keys depend on the site's salt, so patients and studies enter as the smallest key among their films,
+    and days as days since the patient's first film. Where a label stands (table, line) is its provenance, not what it
+    says, and stays out; so do columns of a later version in which nothing is known.
     """
-    first_film = films.dropna(subset=["patient_key"]).groupby("patient_key")["key"].min()
-    said = films.assign(patient_key=films["patient_key"].map(first_film))
+    first_film, first_of_study = (
+        films.dropna(subset=[name]).groupby(name)["key"].min() for name in ("patient_key", "study_key")
+    )
+    said = films.assign(
+        patient_key=films["patient_key"].map(first_film),
+        study_key=films["study_key"].map(first_of_study),
+        day=films["day"] - films.groupby("patient_key")["day"].transform("min"),
+    )
     digest = hashlib.sha256()
     for table, schema in ((said, FILMS_SCHEMA), (annotations, ANNOTATIONS_SCHEMA)):
-        names = [name for name in schema.names if name not in _PROVENANCE]
+        unknown = {name for name in _ADDED & set(schema.names) if table[name].isna().all()}
+        names = [name for name in schema.names if name not in _PROVENANCE | unknown]
         columns = [[_canonical(value) for value in table[name].tolist()] for name in names]
         rows = sorted(json.dumps(row, ensure_ascii=True) for row in zip(*columns, strict=True))
         digest.update(json.dumps([names, len(rows)]).encode("ascii"))

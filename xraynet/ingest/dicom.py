@@ -106,4 +106,5 @@ def _read_identity(dataset: Dataset) -> PatientIdentity:
         birth_date=read_text(dataset, "PatientBirthDate"),
         accession_number=read_text(dataset, "AccessionNumber"),
         study_date=read_text(dataset, "StudyDate"),
+        study_uid=read_text(dataset, "StudyInstanceUID"),
     )

@@ -42,6 +42,8 @@ class FilmEntry:
     readers: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     source_format: str = ""
+    study_key: str | None = None
+    day: int | None = None
 
 
 def read_entry(entry: FilmEntry) -> Radiograph:
@@ -49,7 +51,14 @@ def read_entry(entry: FilmEntry) -> Radiograph:
 
     Raises FilmFailed or FilmRefused where it can no longer be read, and CatalogueError where the file has changed since.
     """
-    radiograph = read_radiograph(entry.path)
+    return complete_film(read_radiograph(entry.path), entry)
+
+
+def complete_film(radiograph: Radiograph, entry: FilmEntry) -> Radiograph:
+    """A film that was read from an entry's file, with what the catalogue knows and the file does not say.
+
+    Raises CatalogueError where the file is another film than the one that was catalogued.
+    """
     if radiograph.sha256 and radiograph.id != entry.key:
         raise CatalogueError(f"film {entry.key} has changed since it was catalogued; ingest its source again")
     unknown_view = radiograph.view_position is ViewPosition.UNKNOWN
@@ -103,6 +112,8 @@ def entry_of_row(
         readers=readers,
         findings=findings,
         source_format=_text(row["source_format"]) or "",
+        study_key=_text(row["study_key"]),
+        day=_whole(row["day"]),
     )
 
 

@@ -26,7 +26,7 @@ _QUEUED_PER_WORKER: Final = 4
 
 @dataclass(frozen=True)
 class FilmRecord:
-    """What a catalogue keeps of one decoded film. ``patient`` (issuer, id) is hashed before anything is written."""
+    """What a catalogue keeps of one decoded film. ``patient`` (issuer, id) and study are hashed before anything is written."""
 
     sha256: str
     pixel_hash: str
@@ -40,6 +40,8 @@ class FilmRecord:
     source_format: str
     warnings: tuple[str, ...] = ()
     patient: tuple[str, str] | None = field(default=None, repr=False)
+    study_uid: str = field(default="", repr=False)
+    study_date: str = field(default="", repr=False)
 
     @property
     def key(self) -> str:
@@ -98,6 +100,8 @@ def _record_of(radiograph: Radiograph) -> FilmRecord:
         source_format=radiograph.source_format,
         warnings=radiograph.warnings,
         patient=(identity.issuer, identity.patient_id) if identity.patient_id.strip() else None,
+        study_uid=identity.study_uid,
+        study_date=identity.study_date,
     )
 
 
