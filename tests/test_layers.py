@@ -23,10 +23,11 @@ ALLOWED = {
     "radiograph": FOUNDATION,
     "findings": FOUNDATION | {"radiograph"},
     "reading_file": FILM | {"schemas"},
+    "follow_up": FILM,
     "preparation": FILM,
     "ingest": FILM,
     "evaluation": FILM | {"reading_file"},
-    "reporting": FILM | {"evaluation", "reading_file"},
+    "reporting": FILM | {"evaluation", "reading_file", "follow_up"},
     "simulation": FILM | {"preparation", "lungs"},
     "lungs": FILM | {"preparation"},
     "detector": FILM | {"preparation"},
@@ -35,7 +36,7 @@ ALLOWED = {
 ALLOWED["checkpoint"] = ALLOWED["samples"] | {"samples"}
 ALLOWED["training"] = ALLOWED["checkpoint"] | {"checkpoint"}
 ALLOWED["inference"] = (ALLOWED["checkpoint"] | {"checkpoint", "reading_file"}) - {"reporting"}
-ALLOWED["batch"] = ALLOWED["training"] | {"inference", "training", "reading_file"}
+ALLOWED["batch"] = ALLOWED["training"] | {"inference", "training", "reading_file", "follow_up"}
 ALLOWED["service"] = ALLOWED["batch"] | {"batch"}
 ALLOWED["config"] = ALLOWED["service"] | {"service"}
 ALLOWED["cli"] = ALLOWED["config"] | {"config"}
@@ -45,6 +46,7 @@ NUMPY_ROOMS = (
     "lung_frame",
     "radiograph",
     "findings",
+    "follow_up",
     "preparation",
     "simulation",
     "ingest",
