@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "xraynet"
 
 # What each room may import of xraynet, besides itself.
-FOUNDATION = {"errors", "files", "csv_text", "geometry", "lung_frame", "settings", "dicom_source"}
+FOUNDATION = {"errors", "files", "csv_text", "geometry", "lung_frame", "settings", "dicom_source", "review_file"}
 FILM = FOUNDATION | {"radiograph", "findings"}
 ALLOWED = {
     "errors": set(),
@@ -20,6 +20,7 @@ ALLOWED = {
     "lung_frame": set(),
     "settings": {"errors"},
     "dicom_source": {"errors"},
+    "review_file": {"errors"},
     "radiograph": FOUNDATION,
     "findings": FOUNDATION | {"radiograph"},
     "reading_file": FILM | {"schemas"},

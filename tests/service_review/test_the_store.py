@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from review_folders import make_reading
 
 from xraynet.errors import ActionRefused, ReviewError
+from xraynet.review_file import REVIEW_APPLICATION_ID, REVIEW_VERSION
 from xraynet.service.review.actions import Step, apply_step, parse_step
 from xraynet.service.review.history import Action, History, Mode, replay
 from xraynet.service.review.look import Look
 from xraynet.service.review.results import DetectorResults
-from xraynet.service.review.schema import APPLICATION_ID, SCHEMA_VERSION
 from xraynet.service.review.store import ReviewStore, StaleRevision, looks_of
 
 READING = make_reading(1, scores=(0.8, 0.4, 0.1))
@@ -172,7 +172,7 @@ def test_no_program_changes_or_removes_an_action_by_mistake(tmp_path: Path) -> N
 def test_a_newer_store_and_a_foreign_file_are_refused_by_name(tmp_path: Path) -> None:
     newer, foreign, text = tmp_path / "newer.sqlite", tmp_path / "foreign.sqlite", tmp_path / "text.sqlite"
     ReviewStore(newer).close()
-    for path, statement in ((newer, f"PRAGMA user_version = {SCHEMA_VERSION + 1}"), (foreign, "CREATE TABLE a (b)")):
+    for path, statement in ((newer, f"PRAGMA user_version = {REVIEW_VERSION + 1}"), (foreign, "CREATE TABLE a (b)")):
         connection = sqlite3.connect(path)
         connection.execute(statement)
         connection.close()
@@ -195,7 +195,7 @@ def test_a_store_whose_making_was_cut_off_is_made_again(tmp_path: Path) -> None:
     path.touch()
     with ReviewStore(path) as store:
         assert act(store, Step("accept", detection="d1"), base=0) == 1
-        assert store._connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert store._connection.execute("PRAGMA application_id").fetchone() == (REVIEW_APPLICATION_ID,)
 
 
 def test_a_stale_action_is_refused_and_a_repeated_one_answered_again(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from xraynet.ingest.labels.vocabulary import DEFAULT_TARGETS
 from xraynet.ingest.limits import DecodeLimits
 from xraynet.ingest.read import read_radiograph
 from xraynet.ingest.report import IngestReport, render_report_csv, render_report_json
-from xraynet.ingest.salt import patient_key, read_or_make_salt, salt_fingerprint
+from xraynet.ingest.salt import patient_key, read_or_make_salt, reader_key, salt_fingerprint
 from xraynet.ingest.split import SplitConfig, assign_folds, assign_splits, group_films, keep_splits
 from xraynet.ingest.visit_keys import keys_of_film
 from xraynet.radiograph import PixelSpacing
@@ -65,7 +65,11 @@ def build_catalogue(
     """
     refuse_used_folder(out)
     _refuse_salt_inside(salt_file, out)
-    table = read_all_labels(config.labels, formats=config.formats)
+    table = read_all_labels(
+        config.labels,
+        formats=config.formats,
+        name_reader=lambda name: reader_key(name, salt=read_or_make_salt(salt_file)),
+    )
     files = _find(sources, out)
     salt = read_or_make_salt(salt_file)
     _refuse_other_salt(config.split_like, salt)

@@ -15,7 +15,7 @@ import cv2
 from xraynet.errors import FilmFailed, FilmRefused
 from xraynet.findings import Outcome, OutcomeStatus
 from xraynet.ingest.discover import FoundFile
-from xraynet.ingest.labels.records import Sex
+from xraynet.ingest.labels.records import IdentityKind, Sex
 from xraynet.ingest.pixel_hash import pixel_hash
 from xraynet.ingest.read import sha256_of_film
 from xraynet.radiograph import PixelSpacing, Radiograph, ViewPosition
@@ -56,6 +56,11 @@ class InspectedFilm:
     file: FoundFile
     outcome: Outcome
     record: FilmRecord | None
+
+    @property
+    def identities(self) -> tuple[tuple[IdentityKind, str], ...]:
+        """All that the film is known by besides its name; none where the file could not even be opened."""
+        return (("sha256", self.outcome.sha256),) if self.outcome.sha256 else ()
 
 
 def inspect_film(file: FoundFile, *, read_film: ReadFilm) -> InspectedFilm:

@@ -6,7 +6,7 @@ from pathlib import Path
 from xraynet.ingest.catalogue_rows import CataloguedFilm
 from xraynet.ingest.check import check_labels
 from xraynet.ingest.inspect_films import FilmRecord, InspectedFilm
-from xraynet.ingest.labels.records import FilmLabels, LabelIssue, LabelTable, merge_film_labels
+from xraynet.ingest.labels.records import FilmLabels, IdentityKind, LabelIssue, LabelTable, merge_film_labels
 from xraynet.ingest.match import FilmIndex, count_shared_folders, film_stem, folder_in_table
 
 
@@ -39,15 +39,15 @@ def join_labels(inspected: Sequence[InspectedFilm], table: LabelTable | None) ->
 
 def _labels_by_key(inspected: Iterable[InspectedFilm], table: LabelTable, issues: list[LabelIssue]) -> dict[str, FilmLabels]:
     kept = list(inspected)
-    readable = FilmIndex((film.file.relative, film.record.key) for film in kept if film.record is not None)
-    unreadable = FilmIndex((film.file.relative, film.outcome.path) for film in kept if film.record is None)
+    readable = _Finder((film, film.record.key) for film in kept if film.record is not None)
+    unreadable = _Finder((film, film.outcome.path) for film in kept if film.record is None)
     claims: dict[str, list[str]] = {}
     for name, said in table.films.items():
-        keys = readable.find(name)
+        keys = readable.find(said)
         if len(keys) == 1:
             claims.setdefault(next(iter(keys)), []).append(name)
         else:
-            issues.append(_issue_of_unmatched(said, sorted(keys), is_unreadable=bool(unreadable.find(name))))
+            issues.append(_issue_of_unmatched(said, sorted(keys), is_unreadable=bool(unreadable.find(said))))
     paths = {film.record.key: film.file.path for film in kept if film.record is not None}
     labels: dict[str, FilmLabels] = {}
     for key, names in claims.items():
@@ -55,6 +55,24 @@ def _labels_by_key(inspected: Iterable[InspectedFilm], table: LabelTable, issues
             said = table.films[name]
             labels[key] = _merge(labels[key], said, key, issues) if key in labels else said
     return labels
+
+
+class _Finder:
+    """Finds the films that labels mean: by what the film itself is known by where they say it, else by its name."""
+
+    def __init__(self, films: Iterable[tuple[InspectedFilm, str]]) -> None:
+        kept = list(films)
+        self._by_name = FilmIndex((film.file.relative, key) for film, key in kept)
+        self._by_identity: dict[tuple[IdentityKind, str], set[str]] = {}
+        for film, key in kept:
+            for identity in film.identities:
+                self._by_identity.setdefault(identity, set()).add(key)
+
+    def find(self, said: FilmLabels) -> frozenset[str]:
+        """The films that the labels may mean: none, one, or several."""
+        if said.identity is not None:
+            return frozenset(self._by_identity.get(said.identity, ()))
+        return self._by_name.find(said.film)
 
 
 def _keep_nearest(names: list[str], path: Path, table: LabelTable, key: str, issues: list[LabelIssue]) -> list[str]:

@@ -71,3 +71,13 @@ def patient_key(patient_id: str, *, issuer: str, salt: bytes) -> str:
     # JSON keeps ("ab", "c") and ("a", "bc") apart.
     message = json.dumps([issuer.strip(), patient_id.strip()], ensure_ascii=True).encode("ascii")
     return hmac.new(salt, message, hashlib.sha256).hexdigest()[:_KEY_DIGITS]
+
+
+def reader_key(name: str, *, salt: bytes) -> str:
+    """What a catalogue calls a reader whose table gives a person's name: the same at one site, and nobody's name.
+
+    >>> reader_key("Dr. Ada", salt=b"s" * 32) == reader_key("dr.  ada", salt=b"s" * 32)
+    True
+    """
+    message = json.dumps(["reader", " ".join(name.split()).casefold()], ensure_ascii=True).encode("ascii")
+    return f"reader-{hmac.new(salt, message, hashlib.sha256).hexdigest()[:12]}"

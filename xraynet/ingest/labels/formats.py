@@ -1,8 +1,9 @@
 """The names of the annotation formats, and the one door through which any of them is read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from xraynet.errors import LabelError
 from xraynet.ingest.labels.chestxdet import read_chestxdet
@@ -13,7 +14,8 @@ from xraynet.ingest.labels.nih import read_nih
 from xraynet.ingest.labels.node21 import read_node21
 from xraynet.ingest.labels.pascal_voc import read_pascal_voc
 from xraynet.ingest.labels.plain_csv import read_plain_csv
-from xraynet.ingest.labels.records import LabelTable, merge_tables
+from xraynet.ingest.labels.records import LabelTable, merge_tables, rename_readers
+from xraynet.ingest.labels.review import read_review
 from xraynet.ingest.labels.vindr import read_vindr
 
 
@@ -29,6 +31,12 @@ class LabelFormat(StrEnum):
     VOC = "voc"
     CSV = "plain-csv"
     LIDC_DRR = "lidc-drr"
+    REVIEW = "review"
+    REVIEW_FIRST = "review-first"
+
+
+NAMING_PEOPLE: Final = frozenset({LabelFormat.REVIEW, LabelFormat.REVIEW_FIRST})
+"""The formats whose readers are persons by name, which a catalogue never holds."""
 
 
 def read_labels(path: Path, *, label_format: LabelFormat) -> LabelTable:
@@ -52,12 +60,19 @@ def read_labels(path: Path, *, label_format: LabelFormat) -> LabelTable:
             return read_plain_csv(path)
         case LabelFormat.LIDC_DRR:
             return read_lidc_drr(path)
+        case LabelFormat.REVIEW:
+            return read_review(path, look="final")
+        case LabelFormat.REVIEW_FIRST:
+            return read_review(path, look="first")
 
 
-def read_all_labels(paths: Sequence[Path], *, formats: Sequence[LabelFormat]) -> LabelTable:
+def read_all_labels(
+    paths: Sequence[Path], *, formats: Sequence[LabelFormat], name_reader: Callable[[str], str] = str
+) -> LabelTable:
     """Several tables about one set of films, merged film by film.
 
-    ``formats`` has one entry a table, or one for all. Raises LabelError where the numbers do not fit.
+    ``formats`` has one entry a table, or one for all; ``name_reader`` makes of a reader's own name what may be kept.
+    Raises LabelError where the numbers do not fit.
     """
     if len(formats) == 1:
         formats = [formats[0]] * len(paths)
@@ -65,5 +80,8 @@ def read_all_labels(paths: Sequence[Path], *, formats: Sequence[LabelFormat]) ->
         raise LabelError(
             f"there are {len(paths)} label files and {len(formats)} formats; give one format for all, or one for each"
         )
-    tables = [read_labels(path, label_format=label_format) for path, label_format in zip(paths, formats, strict=True)]
+    tables = [
+        rename_readers(read_labels(path, label_format=label_format), name_reader if label_format in NAMING_PEOPLE else str)
+        for path, label_format in zip(paths, formats, strict=True)
+    ]
     return merge_tables(tables)

@@ -1,7 +1,7 @@
 """What every annotation format yields: films as their table names them, with boxes, readings and line numbers."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -72,18 +72,24 @@ class BoxRow:
     frame: tuple[int, int] | None = None
 
 
+IdentityKind = Literal["sha256"]
+"""By what a source may know a film besides its name: the SHA-256 of its file."""
+
+
 @dataclass(frozen=True)
 class FilmLabels:
     """All that a source says of one film.
 
-    ``film`` is the source's own name for it, with or without suffix. ``frame`` is the (height, width) in which boxes and
-    ``spacing_mm`` (row, column) hold; None: the stored film's. ``findings`` are class names said of the whole film.
-    ``read_for`` are the classes that a reading of this film looked for: it is free of those that it did not find.
+    ``film`` is the source's own name for it, with or without suffix. ``identity`` is what the film itself is known by,
+    where the source says it: then it is found by that alone, whatever it is called now. ``frame`` is the (height, width)
+    in which boxes and ``spacing_mm`` (row, column) hold; None: the stored film's. ``findings`` are class names said of the
+    whole film. ``read_for`` are the classes that a reading of this film looked for: it is free of those not found.
     ``readers`` are all who read it, also those who marked nothing. ``patient`` is the source's identifier: it is hashed
     with ``patient_issuer`` before anything is written; ``other_patients`` are further ones that sources give to this film.
     """
 
     film: str
+    identity: tuple[IdentityKind, str] | None = None
     places: tuple[Place, ...] = ()
     boxes: tuple[BoxRow, ...] = ()
     findings: tuple[str, ...] = ()
@@ -219,3 +225,16 @@ def merge_tables(tables: Iterable[LabelTable]) -> LabelTable:
         for rule in table.unlisted:
             unlisted.setdefault(rule.pattern.pattern, rule)
     return LabelTable(films=films, issues=issues, unlisted=tuple(unlisted.values()))
+
+
+def rename_readers(table: LabelTable, rename: Callable[[str], str]) -> LabelTable:
+    """The table with every reader called as ``rename`` says."""
+    films = {
+        name: replace(
+            film,
+            readers=tuple(map(rename, film.readers)),
+            boxes=tuple(replace(box, reader=None if box.reader is None else rename(box.reader)) for box in film.boxes),
+        )
+        for name, film in table.films.items()
+    }
+    return replace(table, films=films)

@@ -13,10 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from xraynet.errors import ReviewError
-
-SCHEMA_VERSION: Final = 1
-APPLICATION_ID: Final = 0x78725256
-"""The letters xrRV in the file's header."""
+from xraynet.review_file import REVIEW_APPLICATION_ID, REVIEW_VERSION, check_review_version
 
 _SCHEMA: Final = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -128,18 +125,6 @@ def open_store(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_store_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that only reads, also while a server writes. Raises ReviewError as ``open_store`` does."""
-    if not path.is_file():
-        raise ReviewError(f"{path}: there is no such file; xraynet review OUT makes it")
-    try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10)
-        _check_version(connection, path)
-    except sqlite3.Error as error:
-        raise ReviewError(f"{path}: is no store of readings, or a damaged one: {error}") from error
-    return connection
-
-
 def _make_file(path: Path) -> None:
     # SQLite gives its log files the mode of the database, but would make the database itself readable by all.
     with contextlib.suppress(FileExistsError):
@@ -158,25 +143,14 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if _is_empty(connection):
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(
-            f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; "
-            f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {REVIEW_APPLICATION_ID}; "
+            f"PRAGMA user_version = {REVIEW_VERSION}; COMMIT;"
         )
         _sync_folder(path.parent)
-    _check_version(connection, path)
+    check_review_version(connection, path)
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "fullfsync = ON", "foreign_keys = ON", "trusted_schema = OFF"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
     return int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]) == 0
-
-
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
-    kind = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if kind != APPLICATION_ID:
-        raise ReviewError(f"{path}: is a database of another program; a store of readings was expected")
-    if version > SCHEMA_VERSION:
-        raise ReviewError(
-            f"{path}: is a store of version {version}; this xraynet knows versions up to {SCHEMA_VERSION}: install a newer one"
-        )

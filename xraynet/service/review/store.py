@@ -14,12 +14,13 @@ from pathlib import Path
 
 from xraynet.errors import ActionRefused, ReviewError
 from xraynet.reading_file import reading_from_dict
+from xraynet.review_file import open_review_to_read
 from xraynet.service.review.actions import parse_step
 from xraynet.service.review.history import Action, History, Mode, replay
 from xraynet.service.review.look import Look, Mark
 from xraynet.service.review.measure import locate_mark, measure_mark, score_mark
 from xraynet.service.review.results import DetectorResults
-from xraynet.service.review.schema import open_store, open_store_to_read
+from xraynet.service.review.schema import open_store
 
 
 class StaleRevision(ReviewError):
@@ -53,7 +54,7 @@ class ReviewStore:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open the store at ``path``, made if new. Raises ReviewError where it is no store, or of a later version."""
         self.path = path
-        self._connection = open_store_to_read(path) if read_only else open_store(path)
+        self._connection = open_review_to_read(path) if read_only else open_store(path)
         self._lock = threading.RLock()
 
     def __enter__(self) -> "ReviewStore":
