@@ -36,7 +36,7 @@ from xraynet.reporting.dicom_object import (
     finish_object,
     software_versions,
 )
-from xraynet.reporting.dicom_sr import outline_of
+from xraynet.reporting.dicom_tree import outline_of
 from xraynet.reporting.window import choose_window
 from xraynet.reporting.words import name_finding, show_score
 
@@ -87,7 +87,7 @@ def make_presentation_state(radiograph: Radiograph, reading: Reading, *, context
 def _draw(number: int, finding: Finding, context: ResultContext) -> GraphicObject:
     return GraphicObject(
         graphic_type="POLYLINE",
-        graphic_data=outline_of(finding),
+        graphic_data=outline_of(finding.box),
         units="PIXEL",
         tracking_id=f"xraynet finding {number}",
         tracking_uid=context.tracking_uid(number),

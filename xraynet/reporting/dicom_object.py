@@ -128,18 +128,27 @@ def evidence_of(source: DicomSource) -> Dataset:
 
 def finish_object(result: Dataset, *, context: ResultContext, kind: DicomKind) -> DicomObject:
     """Put patient, study, dates and character set into what highdicom made, and encode it."""
+    source = context.source
+    if kind != "sr":
+        # Type 2C in pictures and marks; empty, for a chest shows both sides.
+        result.Laterality = ""
+    dated = (source.image_date or NO_DATE, source.image_time or "000000")
+    return encode_result(result, source=source, kind=kind, series_words=_SERIES_WORDS[kind], dated=dated)
+
+
+def encode_result(
+    result: Dataset, *, source: DicomSource, kind: DicomKind, series_words: str, dated: tuple[str, str]
+) -> DicomObject:
+    """Encode what highdicom made, with the film's patient and study, and ``dated`` (DICOM date, time) for its content."""
     for keyword in _CLOCK:
         if keyword in result:
             del result[keyword]
     for helper in result.ContributingEquipmentSequence:
         del helper.ContributionDateTime
-    _put_patient_and_study(result, context.source)
-    _put_dates(result, context.source)
-    if kind != "sr":
-        # Type 2C in pictures and marks; empty, for a chest shows both sides.
-        result.Laterality = ""
+    _put_patient_and_study(result, source)
+    _put_dates(result, *dated)
     result.SpecificCharacterSet = "ISO_IR 192"
-    result.SeriesDescription = _SERIES_WORDS[kind]
+    result.SeriesDescription = series_words
     result.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
     result.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION
     stream = BytesIO()
@@ -167,8 +176,7 @@ def _put_patient_and_study(result: Dataset, source: DicomSource) -> None:
             setattr(result, keyword, value)
 
 
-def _put_dates(result: Dataset, source: DicomSource) -> None:
-    date, time = source.image_date or NO_DATE, source.image_time or "000000"
+def _put_dates(result: Dataset, date: str, time: str) -> None:
     for stem in ("Content", "PresentationCreation"):
         if f"{stem}Date" in result:
             setattr(result, f"{stem}Date", date)

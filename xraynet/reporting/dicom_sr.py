@@ -1,19 +1,14 @@
 """A reading as a DICOM structured report: Comprehensive SR, TID 1500, one planar region for each reported finding.
 
-Regions are closed polylines of column\\row pairs. PS3.3 C.18.6.1.1 counts them as ``geometry`` does: the top left corner of
-the top left pixel is 0\\0, its bottom right corner 1\\1; so a box's edges are written as they are.
-
 The report is PRELIMINARY and UNVERIFIED: a person has yet to look. A film that was not analysed gets one too, which says why.
 """
 
 from collections.abc import Iterable, Sequence
 
 import highdicom.sr as sr
-import numpy as np
 from pydicom.uid import ExplicitVRLittleEndian
 
 from xraynet import __version__
-from xraynet.dicom_source import DicomSource
 from xraynet.findings import Finding, Reading
 from xraynet.radiograph import SpacingPlane
 from xraynet.reading_file import DISCLAIMER
@@ -28,6 +23,7 @@ from xraynet.reporting.dicom_object import (
     finish_object,
     software_versions,
 )
+from xraynet.reporting.dicom_tree import build_tree, contain, measure_diameter, region_of, say, site_of
 from xraynet.reporting.words import (
     NOT_LOOKED_FOR,
     OperatingFacts,
@@ -73,7 +69,12 @@ def _write(
 ) -> DicomObject:
     report = sr.ComprehensiveSR(
         evidence=[evidence_of(context.source)],
-        content=_build_tree(context, outcome=outcome, groups=groups, comments=comments),
+        content=build_tree(
+            observer=_describe_observer(context.model),
+            source=context.source,
+            groups=groups,
+            closing=_describe_film(context.model, outcome=outcome, comments=comments),
+        ),
         series_instance_uid=context.series_uid("sr"),
         series_number=context.series_number("sr"),
         sop_instance_uid=context.instance_uid("sr"),
@@ -90,42 +91,6 @@ def _write(
     return finish_object(report, context=context, kind="sr")
 
 
-def _build_tree(
-    context: ResultContext,
-    *,
-    outcome: sr.CodedConcept,
-    groups: Sequence[sr.PlanarROIMeasurementsAndQualitativeEvaluations],
-    comments: Iterable[str],
-) -> sr.ContainerContentItem:
-    """The document: language, observer, procedure, the film, measurements, then what is said of the film as a whole.
-
-    Not highdicom's ``MeasurementReport``: it cannot say "nothing found", and its image library needs a spacing.
-    """
-    root = sr.ContainerContentItem(name=codes.REPORT_TITLE, template_id="1500")
-    root.ContentSequence = sr.ContentSequence()
-    root.ContentSequence.extend(sr.LanguageOfContentItemAndDescendants(sr.CodedConcept("en", "RFC5646", "English")))
-    root.ContentSequence.extend(_describe_observer(context.model))
-    root.ContentSequence.append(
-        sr.CodeContentItem(name=codes.PROCEDURE_REPORTED, value=codes.CHEST_RADIOGRAPH, relationship_type="HAS CONCEPT MOD")
-    )
-    root.ContentSequence.append(_list_film(context.source))
-    if groups:
-        measurements = _contain(codes.IMAGING_MEASUREMENTS, (item for group in groups for item in group))
-        root.ContentSequence.append(measurements)
-    root.ContentSequence.append(_describe_film(context.model, outcome=outcome, comments=comments))
-    return root
-
-
-def _contain(
-    name: sr.CodedConcept, items: Iterable[sr.ContentItem], *, relationship_type: str = "CONTAINS"
-) -> sr.ContainerContentItem:
-    container = sr.ContainerContentItem(name=name, relationship_type=relationship_type)
-    container.ContentSequence = sr.ContentSequence()
-    for item in items:
-        container.ContentSequence.append(item)
-    return container
-
-
 def _describe_observer(model: ResultModel) -> sr.ObserverContext:
     identity = model.checkpoint
     return sr.ObserverContext(
@@ -138,16 +103,6 @@ def _describe_observer(model: ResultModel) -> sr.ObserverContext:
             serial_number=identity.fingerprint,
         ),
     )
-
-
-def _list_film(source: DicomSource) -> sr.ContainerContentItem:
-    film = sr.ImageContentItem(
-        name=codes.SOURCE_IMAGE,
-        referenced_sop_class_uid=source.sop_class_uid,
-        referenced_sop_instance_uid=source.sop_instance_uid,
-        relationship_type="CONTAINS",
-    )
-    return _contain(codes.IMAGE_LIBRARY, [_contain(codes.IMAGE_LIBRARY_GROUP, [film])])
 
 
 def _algorithm(model: ResultModel) -> sr.AlgorithmIdentification:
@@ -167,43 +122,18 @@ def _algorithm(model: ResultModel) -> sr.AlgorithmIdentification:
 def _describe_region(
     number: int, finding: Finding, *, context: ResultContext, plane: SpacingPlane | None
 ) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
-    source = context.source
+    certainty = sr.Measurement(name=codes.CERTAINTY, value=round(100 * finding.score, 2), unit=codes.PERCENT)
     group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=context.tracking_uid(number), identifier=f"xraynet finding {number}"),
-        referenced_region=sr.ImageRegion(
-            graphic_type=sr.GraphicTypeValues.POLYLINE,
-            graphic_data=outline_of(finding),
-            source_image=sr.SourceImageForRegion(source.sop_class_uid, source.sop_instance_uid),
-        ),
+        referenced_region=region_of(finding.box, context.source),
         finding_type=codes.MASS if name_finding(finding) == "mass" else codes.NODULE,
         finding_category=codes.MORPHOLOGICALLY_ABNORMAL,
         algorithm_id=_algorithm(context.model),
-        finding_sites=[sr.FindingSite(codes.LUNG, laterality=codes.SIDES[finding.side] if finding.side is not None else None)],
-        measurements=_measure(finding, plane=plane),
+        finding_sites=[site_of(finding.side)],
+        measurements=[certainty, *measure_diameter(finding.diameter_mm, plane)],
     )
-    comment = sr.TextContentItem(name=codes.COMMENT, value=describe_finding(finding, plane=plane), relationship_type="CONTAINS")
-    group[0].ContentSequence.append(comment)
+    group[0].ContentSequence.append(say(describe_finding(finding, plane=plane)))
     return group
-
-
-def outline_of(finding: Finding) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """A finding's box as a closed outline of (column, row) corners, in stored pixels: five points, the last the first."""
-    x1, y1, x2, y2 = finding.box
-    return np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1)], dtype=np.float32)
-
-
-def _measure(finding: Finding, *, plane: SpacingPlane | None) -> list[sr.Measurement]:
-    measurements = [sr.Measurement(name=codes.CERTAINTY, value=round(100 * finding.score, 2), unit=codes.PERCENT)]
-    if finding.diameter_mm is not None and plane is not None:
-        measurements.append(
-            sr.Measurement(
-                name=codes.DIAMETER,
-                value=round(finding.diameter_mm, 1),
-                unit=codes.MILLIMETRE,
-                method=codes.PLANE_METHODS[plane],
-            )
-        )
-    return measurements
 
 
 def _describe_film(model: ResultModel, *, outcome: sr.CodedConcept, comments: Iterable[str]) -> sr.ContainerContentItem:
@@ -212,8 +142,5 @@ def _describe_film(model: ResultModel, *, outcome: sr.CodedConcept, comments: It
     for item in _algorithm(model):
         item.RelationshipType = "CONTAINS"
         items.append(item)
-    items += [
-        sr.TextContentItem(name=codes.COMMENT, value=text, relationship_type="CONTAINS")
-        for text in (DISCLAIMER, *comments, _DATE_WORDS)
-    ]
-    return _contain(codes.QUALITATIVE_EVALUATIONS, items)
+    items += [say(text) for text in (DISCLAIMER, *comments, _DATE_WORDS)]
+    return contain(codes.QUALITATIVE_EVALUATIONS, items)
