@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from xraynet.cli.review_export import ExportKind, LookChoice, export_readings
 from xraynet.errors import ReviewError
 
 STORE_NAME: Final = "review.sqlite"
@@ -27,8 +28,23 @@ def review(
         str | None, typer.Option(help="The https origin of the proxy that readers open.", metavar="ORIGIN")
     ] = None,
     store: Annotated[Path | None, typer.Option(help="The file of readings; by default OUT/review.sqlite.")] = None,
+    export: Annotated[
+        ExportKind | None, typer.Option(help="Write what readers said to --to, and serve nothing.", show_default=False)
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="Where --export writes: a file (sr: a new folder, or a .zip).")] = None,
+    reader: Annotated[str | None, typer.Option(help="Export this reader alone; by default all, kept apart.")] = None,
+    look: Annotated[
+        LookChoice | None, typer.Option(help="Export the first looks of second readers, or the final ones (default).")
+    ] = None,
 ) -> None:
     """Read films on a page of your own machine: accept, reject, move and add findings. Research use, not for diagnosis."""
+    if (export is None) != (to is None):
+        raise typer.BadParameter("--export and --to are given together")
+    if export is not None and to is not None:
+        export_readings(out, store=store or out / STORE_NAME, kind=export, to=to, reader=reader, look=look)
+        return
+    if reader is not None or look is not None:
+        raise typer.BadParameter("--reader and --look belong to --export")
     missing = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
     if missing:
         raise ReviewError(f"the review page needs {' and '.join(missing)}: pip install 'xraynet[review]'")

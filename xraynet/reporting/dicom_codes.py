@@ -48,3 +48,11 @@ PLANE_METHODS: Final = {
     "calibrated": CodedConcept("CALIBRATED", PRIVATE_SCHEME, "Longer side of the box, calibrated"),
 }
 """How a diameter was measured: no public code says in which plane a projected length holds."""
+
+READER_VERDICT: Final = CodedConcept("VERDICT", PRIVATE_SCHEME, "Reader's verdict on nodules and masses")
+READER_VERDICTS: Final = {
+    "findings": CodedConcept("FINDINGS", PRIVATE_SCHEME, "Nodules or masses seen"),
+    "normal": CodedConcept("NONE", PRIVATE_SCHEME, "No nodule or mass seen"),
+    "unreadable": CodedConcept("UNREADABLE", PRIVATE_SCHEME, "The film cannot be read for nodules and masses"),
+}
+"""What a reader says of the film as a whole: of nodules and masses alone, so no public "normal" fits."""

@@ -28,7 +28,9 @@ from xraynet.service.review.answers import (
 )
 from xraynet.service.review.desk import ReviewDesk
 from xraynet.service.review.door import Door, Session, parse_reader
+from xraynet.service.review.downloads import Downloads
 from xraynet.service.review.events import EventHub
+from xraynet.service.review.export_sr import has_sources
 from xraynet.service.review.films import ListedFilm
 from xraynet.service.review.guard import MOST_BODY_BYTES
 from xraynet.service.review.history import Action
@@ -71,6 +73,7 @@ class ReviewSite:
                 Route("/api/films/{film}/heatmap.png", self.heatmap),
                 Route("/api/films/{film}/actions", self.act, methods=["POST"]),
                 Route("/api/events", self.events),
+                *Downloads(self.desk).routes(),
             ],
             exception_handlers={
                 HTTPException: _answer_http_error,
@@ -128,7 +131,7 @@ class ReviewSite:
         return JSONResponse(self._answer_session(_session_of(request)))
 
     def _answer_session(self, session: Session) -> Answer:
-        return answer_session(self.desk, session.reader, readers=self.door.readers(), has_sr=False)
+        return answer_session(self.desk, session.reader, readers=self.door.readers(), has_sr=has_sources(self.desk.folder.root))
 
     async def name_reader(self, request: Request) -> Response:
         """Say who sits here."""
