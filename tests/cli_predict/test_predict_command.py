@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pypdf
 import pytest
 import spots
 import torch
@@ -14,7 +15,7 @@ from typer.testing import CliRunner, Result
 from xraynet.checkpoint import Checkpoint, CheckpointSettings, OperatingPoint, write_checkpoint
 from xraynet.cli.main import build_app
 from xraynet.detector.network import Detector, DetectorConfig
-from xraynet.errors import ConfigError
+from xraynet.errors import ConfigError, XraynetError
 from xraynet.inference.predictor import Predictor
 from xraynet.lungs.config import GateThresholds, LungsConfig
 from xraynet.lungs.network import LungsNetwork
@@ -115,6 +116,42 @@ def test_a_hospitals_own_language_file_is_given_by_its_path(spot_predictor: None
     assert "another language" in ask("predict", films, "--out", tmp_path / "out", "--language", own).output
 
 
+def test_a_pdf_lies_beside_each_report_and_is_linked(spot_predictor: None, films: Path, tmp_path: Path) -> None:
+    done = ask("predict", films, "--out", tmp_path, "--pdf", "--paper", "letter", "--language", "es")
+    assert done.exit_code == 0, done.output
+    pdf = next(tmp_path.rglob("report.pdf"))
+    page = pypdf.PdfReader(pdf).pages[0]
+    assert (round(page.mediabox.width), round(page.mediabox.height)) == (612, 792)
+    text = page.extract_text()
+    assert "Solo para investigación, no para diagnóstico." in text
+    assert pdf.stat().st_size < 1_000_000
+    for part in ("Seededson", *SEEDED[1:]):
+        assert part.encode() not in pdf.read_bytes()
+        assert part not in text
+    assert '<a href="report.pdf">PDF</a>' in pdf.with_name("report.html").read_text()
+    assert f'<a href="readings/{pdf.parent.name}/report.pdf">PDF</a>' in (tmp_path / "index.html").read_text()
+    again = ask("predict", films, "--out", tmp_path)
+    assert "another language, paper, pdf than in the earlier run there" in again.output
+    assert not pdf.exists()
+
+
+def test_a_pdf_names_the_patient_where_that_was_asked_for(spot_predictor: None, films: Path, tmp_path: Path) -> None:
+    ask("predict", films, "--out", tmp_path, "--pdf", "--identify")
+    text = pypdf.PdfReader(next(tmp_path.rglob("report.pdf"))).pages[0].extract_text()
+    for value in ("Seededson, Janetta", "SEEDID99", "1951-12-13", "SEEDACC7", "2025-02-03"):
+        assert value in text
+
+
+def test_without_reportlab_the_extra_is_named_before_any_film_is_read(
+    spot_predictor: None, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xraynet.cli.predict.find_spec", lambda _: None)
+    done = ask("predict", films, "--out", tmp_path / "out", "--pdf")
+    assert isinstance(done.exception, XraynetError)
+    assert "pip install 'xraynet[pdf]'" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unknown_language_is_an_error_before_any_film_is_read(spot_predictor: None, films: Path, tmp_path: Path) -> None:
     done = ask("predict", films, "--out", tmp_path / "out", "--language", "tlh")
     assert isinstance(done.exception, ConfigError)
@@ -141,6 +178,7 @@ def test_failures_make_exit_code_three_and_refusals_do_not(spot_predictor: None,
         (("--spacing-mm", "0.2"), "two numbers ROW,COL"),
         (("--spacing-mm", "0,1"), "between 0 and 100"),
         (("--precision", "int4"), "float32 or bfloat16"),
+        (("--paper", "a3"), "a4 or letter was expected"),
         (("--max-megapixels", "0"), "must be above 0"),
     ],
 )

@@ -8,82 +8,21 @@ from pathlib import Path
 import numpy as np
 import pseudo
 import pytest
+from readings import FACTS, HELD_BACK, IDENTITY, READING, READINGS, SCALE, WORDS_OF_DATA
 
 from xraynet.batch.simulate_site import MissedNodule, SiteRun
 from xraynet.batch.site_report import render_site_run
 from xraynet.batch.site_results import NoduleRecord, SiteFilm, SiteResult
-from xraynet.findings import CheckpointIdentity, FilmFacts, FilmSource, Finding, GateVerdict, Outcome, Reading
-from xraynet.radiograph import GreyScale, PatientIdentity, Radiograph, ViewPosition
-from xraynet.reporting.colour import ColourScale
+from xraynet.findings import Outcome, Reading
+from xraynet.radiograph import GreyScale, Radiograph
 from xraynet.reporting.frame import DisplayFrame
 from xraynet.reporting.html import ReportPicture, render_report
 from xraynet.reporting.language import Language
 from xraynet.reporting.language_files import english, find_language, parse_language
 from xraynet.reporting.overlay import draw_overlay, render_heatmap
 from xraynet.reporting.packing import pack_film
-from xraynet.reporting.words import OperatingFacts
 from xraynet.reporting.worklist import WorklistRow, render_worklist, sort_rows
 
-SCALE = ColourScale.of_threshold(0.3)
-FACTS = OperatingFacts(
-    threshold=0.3, sensitivity=0.63, low=0.51, high=0.74, measured_on="120 ZZfilms", false_positives_per_normal_film=0.25
-)
-IDENTITY = PatientIdentity("ZZDoe^Jane", "ZZID", "ZZissuer", "19500131", "ZZACC", "20260102")
-DATA = (
-    *(
-        "ZZDoe, Jane",
-        "ZZDoe",
-        "ZZID",
-        "ZZACC",
-        "ZZfilms",
-        "ZZfilm.dcm",
-        "ZZ2.dcm",
-        "ZZ3.dcm",
-        "ZZmodel",
-        "ZZ",
-        "0123456789abcdef",
-    ),
-    *(
-        "fedcba9876543210",
-        "xraynet",
-        "0.1.0",
-        "PA",
-        "--no-gate",
-        "gate.rotated-90",
-        "gate.inverted",
-        "gate.lateral",
-        "truncated",
-    ),
-)
-READING = Reading(
-    source=FilmSource(path="ZZfilm.dcm", sha256="0123456789abcdef" * 4),
-    status="ok",
-    image=FilmFacts(height=120, width=100, spacing_mm=(0.5, 0.4), spacing_plane="detector", view_position=ViewPosition.PA),
-    gate=GateVerdict(passed=True),
-    film_score=0.81,
-    detections=(
-        Finding(box=(10, 20, 30, 40), score=0.81, reported=True, diameter_mm=14.2, side="right", zone="upper"),
-        Finding(box=(50, 10, 100, 60), score=0.4, reported=True, diameter_mm=44.0, side=None, zone="mid"),
-        Finding(box=(50, 60, 60, 70), score=0.1, reported=False, diameter_mm=5.0),
-    ),
-    warnings=("Body Part Examined is ZZ; a chest was expected.",),
-    checkpoint=CheckpointIdentity(name="ZZmodel", fingerprint="fedcba9876543210" * 4, version="0.1.0"),
-    operating_threshold=0.3,
-)
-HELD_BACK = replace(
-    READING, status="refused", film_score=None, detections=(), gate=GateVerdict(False, ("rotated-90", "inverted"))
-)
-READINGS = {
-    "findings": READING,
-    "no finding": replace(READING, detections=(), film_score=0.0),
-    "no spacing": replace(
-        READING,
-        image=replace(READING.image, spacing_mm=None, spacing_plane=None, view_position=ViewPosition.UNKNOWN),
-        detections=(replace(READING.detections[0], diameter_mm=None, side=None, zone=None),),
-    ),
-    "held back": HELD_BACK,
-    "against the gate": replace(READING, gate=GateVerdict(False, ("inverted",)), gate_enforced=False),
-}
 RIGHT_TO_LEFT = '[language]\ncode = "ar"\nname = "x"\ndate = "dd/MM/yyyy"\npaper = "a4"\n'
 
 
@@ -147,7 +86,7 @@ def pages(language: Language) -> Iterator[tuple[str, str]]:
 
 def test_every_word_of_every_page_comes_from_the_language_file() -> None:
     for name, page in pages(pseudo.pseudo_language()):
-        assert pseudo.untranslated(pseudo.texts_of_page(page), data=DATA) == set(), name
+        assert pseudo.untranslated(pseudo.texts_of_page(page), data=WORDS_OF_DATA) == set(), name
 
 
 def test_the_script_speaks_the_language_of_its_page() -> None:

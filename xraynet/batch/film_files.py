@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from xraynet.batch.options import FolderOptions
-from xraynet.batch.reading_folder import HEATMAP_NAME, IDENTITY_NAME, MAP_NAME, OVERLAY_NAME, THUMBNAIL_NAME
+from xraynet.batch.reading_folder import HEATMAP_NAME, IDENTITY_NAME, MAP_NAME, OVERLAY_NAME, PDF_NAME, THUMBNAIL_NAME
 from xraynet.batch.reading_folder import READING_NAME as READING_NAME
 from xraynet.batch.reading_folder import REPORT_NAME as REPORT_NAME
 from xraynet.batch.reading_folder import find_thumbnail as find_thumbnail
@@ -25,7 +25,7 @@ from xraynet.reporting.frame import SHORTEST_LONG_SIDE, DisplayFrame
 from xraynet.reporting.html import ReportPicture, render_report
 from xraynet.reporting.overlay import draw_overlay, render_heatmap, render_overlay, render_thumbnail
 from xraynet.reporting.packing import pack_film
-from xraynet.reporting.window import show_film
+from xraynet.reporting.window import choose_window, show_film
 from xraynet.reporting.words import OperatingFacts
 
 _WORKLIST: Final = "../../index.html"
@@ -64,14 +64,41 @@ def render_film(radiograph: Radiograph, analysis: Analysis, *, facts: ModelFacts
             scale=facts.scale,
             identity=radiograph.identity if options.identify else None,
             worklist=_WORKLIST if "index" in options.outputs else None,
+            pdf=PDF_NAME if options.pdf else None,
             language=options.language,
         )
         files[REPORT_NAME] = page.encode("utf-8")
+    if options.pdf:
+        files[PDF_NAME] = _render_pdf(radiograph, analysis, facts=facts, options=options)
     if options.save_map and analysis.heat is not None:
         files[MAP_NAME] = _pack_map(analysis)
     if options.identify:
         files[IDENTITY_NAME] = json.dumps(asdict(radiograph.identity), ensure_ascii=False).encode("utf-8")
     return files
+
+
+def _render_pdf(radiograph: Radiograph, analysis: Analysis, *, facts: ModelFacts, options: FolderOptions) -> bytes:
+    # reportlab is an extra: only those who ask for a PDF need it.
+    from xraynet.reporting.pdf import render_pdf
+    from xraynet.reporting.pdf_pictures import LONGEST_SIDE, PdfPicture
+
+    spacing = radiograph.spacing.row_column_mm if radiograph.spacing is not None else None
+    frame = DisplayFrame.of(radiograph.size, spacing_mm=spacing, longest=LONGEST_SIDE, least=SHORTEST_LONG_SIDE)
+    return render_pdf(
+        analysis.reading,
+        PdfPicture(
+            shown=frame.show(show_film(radiograph)),
+            score_map=analysis.heat.resized(frame.size) if analysis.heat is not None else None,
+            reading=analysis.reading,
+            frame=frame,
+            window_source=choose_window(radiograph).source,
+        ),
+        facts=facts.operating,
+        scale=facts.scale,
+        identity=radiograph.identity if options.identify else None,
+        language=options.language,
+        paper=options.paper,
+    )
 
 
 def write_film(folder: Path, analysis: Analysis, files: dict[str, bytes]) -> None:

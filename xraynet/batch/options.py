@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Literal, get_args
 
 from xraynet.reporting.dicom_kinds import ALL_DICOM_KINDS, DicomKind
-from xraynet.reporting.language import Language
+from xraynet.reporting.language import Language, Paper
 from xraynet.reporting.language_files import english
 
 Output = Literal["reading", "heatmap", "overlay", "report", "index", "csv"]
@@ -29,7 +29,7 @@ class FolderOptions:
     (row, column) for films that state none. ``identify`` prints the patient's identity; ``hash_paths`` removes the
     user's paths. ``decode_limit_s``: how long one file may take to become a film. ``dicom_results``: what is written of
     DICOM films as DICOM, beside the reading: report (``sr``), picture (``sc``), marks (``pr``). ``language``: of what
-    people read.
+    people read; ``pdf`` writes a report.pdf, too, on ``paper`` (by default the language's own).
     """
 
     outputs: frozenset[Output] = frozenset(ALL_OUTPUTS)
@@ -42,6 +42,8 @@ class FolderOptions:
     decode_limit_s: float = 120.0
     dicom_results: frozenset[DicomKind] = frozenset()
     language: Language = field(default_factory=english)
+    pdf: bool = False
+    paper: Paper | None = None
 
     def __post_init__(self) -> None:
         check_limits(max_megapixels=self.max_megapixels, decode_limit_s=self.decode_limit_s)
@@ -108,6 +110,14 @@ def parse_dicom_results(text: str) -> frozenset[DicomKind]:
         found = f"unknown DICOM result {', '.join(unknown)}" if unknown else "no DICOM result is named"
         raise ValueError(f"{found}; known: sr (report), sc (secondary capture), pr (presentation state)")
     return frozenset(kind for kind in ALL_DICOM_KINDS if kind in names)
+
+
+def parse_paper(text: str) -> Paper:
+    """The paper of that name. Raises ValueError where it is none."""
+    for paper in get_args(Paper):
+        if text.strip().lower() == paper:
+            return "letter" if paper == "letter" else "a4"
+    raise ValueError(f"paper is '{text}'; {' or '.join(get_args(Paper))} was expected")
 
 
 def parse_spacing(text: str) -> tuple[float, float]:

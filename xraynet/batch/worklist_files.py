@@ -7,6 +7,7 @@ from pathlib import Path
 from xraynet.batch.film_files import READING_NAME, REPORT_NAME, find_thumbnail, read_identity, write_tables
 from xraynet.batch.film_reader import FilmReader, reading_folder
 from xraynet.batch.options import FolderOptions
+from xraynet.batch.reading_folder import PDF_NAME
 from xraynet.errors import PredictionsError
 from xraynet.findings import Outcome
 from xraynet.reading_file import read_reading
@@ -69,6 +70,7 @@ def _row(reading_id: str, twins: list[Outcome], *, out: Path, options: FolderOpt
         reason=first.reason,
         reading=replace(reading, detections=reading.reported),
         report=f"readings/{reading_id}/{REPORT_NAME}" if has_report else None,
+        pdf=f"readings/{reading_id}/{PDF_NAME}" if options.pdf else None,
         thumbnail=find_thumbnail(folder),
         identity=read_identity(folder) if options.identify else None,
     )

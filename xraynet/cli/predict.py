@@ -1,11 +1,12 @@
 """``xraynet predict``: films in, readings, pictures, reports and a worklist out."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xraynet.errors import EXIT_FAILED
+from xraynet.errors import EXIT_FAILED, XraynetError
 
 if TYPE_CHECKING:
     from xraynet.batch.options import FolderOptions
@@ -43,6 +44,8 @@ def predict(
     language: Annotated[
         str, typer.Option(help="The language of what people read: en, de, es, or a language file.", metavar="CODE|FILE")
     ] = "en",
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write a report.pdf of each film, too (extra: pdf).")] = False,
+    paper: Annotated[str | None, typer.Option(help="Of the PDF: a4 or letter; by default the language's own.")] = None,
     store_results: Annotated[
         bool, typer.Option("--store-results", help="Send the DICOM results back to the archive (dicomweb: only).")
     ] = False,
@@ -64,7 +67,7 @@ def predict(
     max_megapixels: Annotated[float, typer.Option(help="Larger films are refused before they are decoded.")] = 200.0,
 ) -> None:
     """Find nodules on chest radiographs and write a report of each. Research use, not for diagnosis."""
-    from xraynet.batch.options import FolderOptions, parse_dicom_results, parse_outputs, parse_spacing
+    from xraynet.batch.options import FolderOptions, parse_dicom_results, parse_outputs, parse_paper, parse_spacing
     from xraynet.cli.language import ask_language
     from xraynet.cli.predict_archive import ask_archive
 
@@ -79,11 +82,15 @@ def predict(
             max_megapixels=max_megapixels,
             dicom_results=parse_dicom_results(dicom_results) if dicom_results is not None else frozenset(),
             language=ask_language(language),
+            pdf=pdf,
+            paper=parse_paper(paper) if paper is not None else None,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if precision not in ("float32", "bfloat16"):
         raise typer.BadParameter(f"precision is '{precision}'; float32 or bfloat16 was expected")
+    if pdf and find_spec("reportlab") is None:
+        raise XraynetError("--pdf needs reportlab, which is not installed: pip install 'xraynet[pdf]'")
     archive = ask_archive(
         paths,
         credentials=credentials,

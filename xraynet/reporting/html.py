@@ -155,9 +155,10 @@ def render_report(
     scale: ColourScale,
     identity: PatientIdentity | None = None,
     worklist: str | None = None,
+    pdf: str | None = None,
     language: Language | None = None,
 ) -> str:
-    """The report of one film as HTML. ``identity`` only under ``--identify``; ``worklist``: a relative link to it."""
+    """The report of one film as HTML. ``identity`` only under ``--identify``; ``worklist`` and ``pdf``: links."""
     spoken = language or english()
     style, script = read_part("report.css"), read_part("film.js", "report.js")
     page = {
@@ -194,6 +195,7 @@ def render_report(
             x=scale.position(scale.operating) * _LEGEND_WIDTH, label=show_score(scale.operating, language=spoken)
         ),
         "worklist": worklist,
+        "pdf": pdf,
         "style": style,
         "script": script,
         "policy": content_policy(style=style, script=script),

@@ -22,8 +22,8 @@ _IDENTITY_COLUMNS: Final = ("patient_name", "patient_id", "birth_date", "accessi
 class WorklistRow:
     """One film of the worklist. ``reading`` is None where the file never became a film; ``paths`` are all its files.
 
-    ``report`` is a relative link, None where no report was asked for; ``thumbnail`` the file of a small JPEG, which is read
-    only when its page is made. Of ``reading`` only the reported detections are needed.
+    ``report`` and ``pdf`` are relative links, None where they were not asked for; ``thumbnail`` the file of a small JPEG,
+    which is read only when its page is made. Of ``reading`` only the reported detections are needed.
     """
 
     paths: tuple[str, ...]
@@ -32,6 +32,7 @@ class WorklistRow:
     reason: str = ""
     reading: Reading | None = None
     report: str | None = None
+    pdf: str | None = None
     thumbnail: Path | None = None
     identity: PatientIdentity | None = None
 
