@@ -42,9 +42,9 @@ from xraynet.reporting.words import (
 )
 
 PAPERS: Final[dict[Paper, tuple[float, float]]] = {"a4": A4, "letter": LETTER}
-_MARGIN: Final = 15 * mm
+_MARGIN: Final = 14 * mm
 _HEAD: Final = 11 * mm
-_FOOT: Final = 12 * mm
+_FOOT: Final = 9 * mm
 _QUIET: Final = HexColor("#4c5c6a")
 _CAUTION: Final = HexColor("#8a3208")
 _EDGE: Final = HexColor("#c6d0d8")
@@ -57,7 +57,7 @@ _STRONG: Final = ParagraphStyle("strong", parent=_TEXT, fontName=BOLD)
 _NAME: Final = ParagraphStyle("name", parent=_STRONG, fontSize=11)
 _NOTICE: Final = ParagraphStyle("notice", parent=_STRONG, textColor=_CAUTION, alignment=2)
 _LABEL: Final = ParagraphStyle("label", parent=_QUIET_TEXT, fontSize=6.8, leading=8.5)
-_FACT: Final = ParagraphStyle("fact", parent=_QUIET_TEXT, textColor=HexColor("#000000"))
+_FACT: Final = ParagraphStyle("fact", parent=_QUIET_TEXT, textColor=HexColor("#000000"), fontSize=7.2, leading=9.2)
 _NUMBER: Final = ParagraphStyle("number", parent=_TEXT, fontName=BOLD, fontSize=10)
 
 
@@ -187,7 +187,10 @@ def _identity_table(sheet: _Sheet, width: float) -> Flowable | None:
     if not sheet.identity:
         return None
     cells = [[sheet.paragraph(name, _LABEL), sheet.paragraph(text, _STRONG)] for name, text in sheet.identity]
-    return Table([cells], colWidths=[width / len(cells)] * len(cells), style=_plain_style(("RIGHTPADDING", 6)))
+    # Names are longer than numbers and dates, but none may take the whole line.
+    weights = [min(max(len(text), len(name), 10), 28) for name, text in sheet.identity]
+    columns = [width * weight / sum(weights) for weight in weights]
+    return Table([cells], colWidths=columns, style=_plain_style(("RIGHTPADDING", 6)))
 
 
 def _plain_style(*paddings: tuple[str, float]) -> TableStyle:
@@ -295,5 +298,5 @@ def _facts_half(sheet: _Sheet, title: str, lines: Sequence[tuple[str, str]], wid
         for label, value in lines
         if value
     ]
-    table = Table(rows, colWidths=[0.36 * width, 0.64 * width], style=_plain_style(("RIGHTPADDING", 4), ("BOTTOMPADDING", 1)))
+    table = Table(rows, colWidths=[0.32 * width, 0.68 * width], style=_plain_style(("RIGHTPADDING", 4), ("BOTTOMPADDING", 1)))
     return [sheet.paragraph(sheet.say(f"report.{title}"), _SECTION), table]

@@ -26,9 +26,9 @@ from xraynet.reporting.words import show_score
 
 LONGEST_SIDE: Final = 1600
 """The film's longer side in a PDF: 300 dots an inch over 135 mm."""
-_FILM_SHARE: Final = 0.62
+_FILM_SHARE: Final = 0.6
 _GAP: Final = 5 * mm
-_TALLEST: Final = 106 * mm
+_TALLEST: Final = 102 * mm
 _CAPTION: Final = 9 * mm
 _LEGEND: Final = 20 * mm
 _MARK: Final = Color(*(part / 255 for part in BOX_COLOUR))
