@@ -33,6 +33,14 @@ def test_the_printed_link_gives_a_cookie_that_no_script_and_no_other_site_can_us
     assert flags == ["HttpOnly", "SameSite=Strict", "Path=/"]
 
 
+def test_a_second_tab_keeps_the_session_of_the_first(enter: Enter) -> None:
+    browser = enter("Ada")
+    welcome = browser.get(f"/?token={browser.token}")
+    assert (welcome.status, welcome.headers["location"]) == (303, "/")
+    assert "set-cookie" not in welcome.headers
+    assert browser.get("/api/session").json()["reader"] == "Ada"
+
+
 def test_under_tls_the_cookie_never_travels_in_the_clear() -> None:
     address = Address.direct("review.example.org", 443, has_certificate=True)
     assert address.url == "https://review.example.org"

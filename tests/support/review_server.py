@@ -1,71 +1,135 @@
-"""``xraynet review`` as a process of its own, that a test can kill and start again at the same place."""
+"""A review server in a process of its own, and a client that speaks to it as a browser would."""
 
+import contextlib
+import http.client
+import json
 import os
-import queue
 import re
-import signal
-import socket
 import subprocess
 import sys
-import threading
+import time
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
+_URL = re.compile(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)")
+_START_LIMIT_S = 120.0
 
 
 @dataclass
 class ReviewServer:
-    """A review server over ``root``; ``link`` is the address that it printed when it was last started."""
+    """A running server: its process, where it listens, and the token that it printed."""
 
-    root: Path
-    arguments: tuple[str, ...] = ()
-    port: int = field(default_factory=free_port)
-    link: str = ""
-    _process: subprocess.Popen[str] | None = None
+    process: subprocess.Popen
+    port: int
+    token: str
+    log: Path
 
-    @property
-    def origin(self) -> str:
-        """Where all its pages are."""
-        return f"http://127.0.0.1:{self.port}"
+    def kill(self) -> None:
+        """Take it down as a power cut would take a process down."""
+        self.process.kill()
+        self.process.wait()
 
-    @property
-    def store(self) -> Path:
-        """The file of readings."""
-        return self.root / "review.sqlite"
+    def stop(self) -> int:
+        """Ask it to stop; its exit status."""
+        self.process.terminate()
+        return self.process.wait(timeout=30)
 
-    def start(self, *, timeout_s: float = 60) -> "ReviewServer":
-        """Start it and wait for its link."""
-        command = [sys.executable, "-m", "xraynet", "review", str(self.root), "--port", str(self.port), *self.arguments]
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-        said: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, args=(self._process, said), daemon=True).start()
-        lines = ""
-        while not (found := re.search(r"review: (http\S+)", lines)):
-            line = said.get(timeout=timeout_s)
-            assert line, f"the server ended: {lines}"
-            lines += line
-        self.link = found.group(1)
+
+def start_server(out: Path, *options: str, log: Path) -> ReviewServer:
+    """Start ``xraynet review`` on a free port and wait until it says where it is."""
+    with log.open("wb") as stream:
+        command = [sys.executable, "-m", "xraynet", "review", str(out), "--port", "0", *options]
+        environment = {**os.environ, "JAXTYPING_DISABLE": "1"}
+        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment)
+    limit = time.monotonic() + _START_LIMIT_S
+    while time.monotonic() < limit:
+        found = _URL.search(log.read_text(errors="replace"))
+        if found is not None:
+            return ReviewServer(process, int(found[1]), found[2], log)
+        if process.poll() is not None:
+            raise AssertionError(f"the server ended with {process.returncode}: {log.read_text(errors='replace')}")
+        time.sleep(0.02)
+    process.kill()
+    raise AssertionError("the server did not start")
+
+
+@contextlib.contextmanager
+def running_server(out: Path, *options: str, log: Path) -> Iterator[ReviewServer]:
+    """A server for the length of a block."""
+    server = start_server(out, *options, log=log)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@dataclass
+class ReviewClient:
+    """One browser. ``revisions``: what it last heard of each film."""
+
+    server: ReviewServer
+    reader: str
+    cookie: str = ""
+    revisions: dict[str, int] = field(default_factory=dict)
+    _connection: http.client.HTTPConnection | None = None
+    _streams: list[http.client.HTTPConnection] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Leave."""
+        for connection in (self._connection, *self._streams):
+            if connection is not None:
+                connection.close()
+        self._connection = None
+
+    def enter(self, server: ReviewServer | None = None) -> "ReviewClient":
+        """Come in by the printed link (of another start, where the server is given), and say who reads."""
+        self.close()
+        self.server = server or self.server
+        self.cookie = ""
+        status, headers, _ = self._ask("GET", f"/?token={self.server.token}")
+        assert status == 303
+        self.cookie = headers["set-cookie"].partition(";")[0]
+        self.post("/api/reader", {"name": self.reader})
         return self
 
-    @staticmethod
-    def _listen(process: subprocess.Popen[str], said: "queue.Queue[str]") -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.put(line)
-        said.put("")
+    def get(self, path: str) -> dict:
+        """The JSON at a path."""
+        status, _, body = self._ask("GET", path)
+        assert status == 200, (status, body)
+        return json.loads(body)
 
-    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """End it, by default without a word of warning."""
-        if self._process is None:
-            return
-        self._process.send_signal(how)
-        self._process.wait(timeout=20)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        self._process = None
+    def post(self, path: str, tables: object) -> tuple[int, dict]:
+        """(status, JSON) of a change."""
+        headers = {"Origin": f"http://127.0.0.1:{self.server.port}", "Content-Type": "application/json"}
+        status, _, body = self._ask("POST", path, json.dumps(tables).encode(), headers)
+        return status, json.loads(body)
+
+    def act(self, film: str, action_id: str, base: int, step: dict) -> tuple[int, dict]:
+        """(status, answer) of a step."""
+        return self.post(f"/api/films/{film}/actions", {"action_id": action_id, "base_revision": base, **step})
+
+    def step(self, film: str, kind: str, **facts: object) -> dict:
+        """The reading after a step at the last revision that this browser heard of."""
+        status, answer = self.act(film, str(uuid.uuid4()), self.revisions.get(film, 0), {"kind": kind, **facts})
+        assert status == 200, answer
+        self.revisions[film] = answer["reading"]["revision"]
+        return answer["reading"]
+
+    def listen(self) -> http.client.HTTPResponse:
+        """The event stream."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        self._streams.append(connection)
+        connection.request("GET", "/api/events", headers={"Cookie": self.cookie})
+        return connection.getresponse()
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        cookie = {"Cookie": self.cookie} if self.cookie else {}
+        self._connection.request(method, path, body, {**(headers or {}), **cookie})
+        answer = self._connection.getresponse()
+        return answer.status, answer.headers, answer.read()

@@ -67,10 +67,11 @@ class Guard:
             await _refuse(send, 403, "the Host header does not name this server", as_page=is_door)
             return
         token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0] if is_door else ""
-        if token and scope["method"] == "GET":
-            await self._welcome(send, token)
-            return
         session = self._door.find_session(_read_cookie(headers.get("cookie", ""), self._door.cookie_name))
+        if token and scope["method"] == "GET":
+            # A second tab keeps the session that the first one sits in.
+            await self._welcome(send, token, has_session=session is not None)
+            return
         if session is None:
             await _refuse(send, 403, "open the link that the server printed when it started", as_page=is_door)
             return
@@ -82,12 +83,13 @@ class Guard:
         scope.setdefault("state", {})["session"] = session
         await self._app(scope, receive, send)
 
-    async def _welcome(self, send: Send, token: str) -> None:
+    async def _welcome(self, send: Send, token: str, *, has_session: bool) -> None:
         if not self._door.knows_token(token):
             await _refuse(send, 403, "this link is of another start of the server; open the one printed last", as_page=True)
             return
-        cookie = self._door.cookie(self._door.open_session())
-        headers = [(b"location", b"/"), (b"set-cookie", cookie.encode("latin-1")), (b"content-length", b"0")]
+        headers = [(b"location", b"/"), (b"content-length", b"0")]
+        if not has_session:
+            headers.append((b"set-cookie", self._door.cookie(self._door.open_session()).encode("latin-1")))
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 

@@ -94,13 +94,11 @@ class ReviewSite:
             self.desk.store.close()
 
     async def _watch_films(self) -> None:
-        known: set[str] | None = None
+        known = set(await run_in_threadpool(self.desk.folder.films))
         while True:
             await asyncio.sleep(_WATCH_S)
-            if not self.hub.is_heard:
-                continue
-            films = set(await run_in_threadpool(self.desk.folder.films))
-            if known is not None and films != known:
+            films = set(await run_in_threadpool(self.desk.folder.films)) if self.hub.is_heard else known
+            if films != known:
                 await self.hub.announce("films", self._count_films)
             known = films
 
