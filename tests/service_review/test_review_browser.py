@@ -561,7 +561,7 @@ def test_what_was_saved_survives_a_killed_server_and_what_was_not_arrives_later(
         press(shut, "n", "a")
         page.wait_for_selector("#saving[data-state=not-saved]")
         shut.wait_for_selector("#saving[data-state=not-saved]")
-        assert "2 changes kept here" in page.inner_text("#saving")
+        assert "retrying (2 kept here)" in page.inner_text("#saving")
         assert page.locator(".finding.accepted").count() == 1
         assert [mark.state for mark in look(mortal, two, "Storm").marks] == ["accepted"]
         shut.close(run_before_unload=False)
@@ -598,6 +598,53 @@ def test_what_is_not_saved_survives_a_reload(
     saved(page)
     assert warned == ["beforeunload"]
     assert look(server, predicted["two"], "Reloads").marks[0].state == "accepted"
+
+
+def test_what_the_page_shows_while_it_waits_is_what_the_server_makes_of_it(
+    enter: OpenPage, server: ReviewServer, predicted: dict[str, str], complaints: Complaints
+) -> None:
+    complaints.expected += ["ERR_FAILED", "net::ERR"]
+    page = enter("Waits")
+    film = predicted["two"]
+    open_film(page, film)
+    page.route("**/actions", lambda route: route.abort())
+    rng = np.random.default_rng(5)
+    keys = [
+        "n",
+        "p",
+        "a",
+        "x",
+        "c",
+        "m",
+        "Delete",
+        "ArrowLeft",
+        "Control+ArrowUp",
+        "Shift+ArrowRight",
+        "Control+z",
+        "Control+Shift+z",
+    ]
+    press(page, "n", *(keys[at] for at in rng.integers(len(keys), size=60)), "Escape")
+
+    def shown() -> list[tuple[str, str]]:
+        rows = page.locator(".finding")
+        return [(row.locator(".number").inner_text(), row.get_attribute("class").split()[1]) for row in rows.all()]
+
+    page.wait_for_selector("#saving[data-state=not-saved]")
+    foreseen, places = (
+        shown(),
+        [line_of(page, key) for key in page.eval_on_selector_all(".box", "all => all.map((box) => box.dataset.key)")],
+    )
+    assert len(foreseen) > 2
+    page.unroute("**/actions")
+    saved(page)
+    assert shown() == foreseen
+    assert [
+        line_of(page, key) for key in page.eval_on_selector_all(".box", "all => all.map((box) => box.dataset.key)")
+    ] == places
+    stored = {mark.detection: mark.state for mark in look(server, film, "Waits").marks if mark.detection}
+    assert {label: state for label, state in foreseen if label.isdigit() and state != "undecided"} == {
+        key.removeprefix("d"): state for key, state in stored.items()
+    }
 
 
 def test_the_second_reader_sees_nothing_of_the_detector_before_the_first_look_is_finished(

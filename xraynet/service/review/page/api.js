@@ -42,7 +42,7 @@ export function followChanges({ onChange, onFilms, onState }) {
     stream.addEventListener("error", () => {
       onState(false);
       // A refused stream is closed for good by the browser: it is opened anew here.
-      if (stream.readyState === EventSource.CLOSED) { clearTimeout(waiting); waiting = setTimeout(open, 2000); }
+      if (stream.readyState === EventSource.CLOSED) { clearTimeout(waiting); waiting = setTimeout(open, 3000); }
     });
   };
   open();

@@ -11,7 +11,7 @@ const TOOLS = [
     ["tool-draw", "Draw", "D", (controls) => controls.desk.useTool("draw")],
     ["add-middle", "Add", "M", (controls) => controls.desk.addInMiddle()]],
   [["reset", "Reset", "R", (controls) => controls.resetWindow()],
-    ["full", "Full range", "G", (controls) => controls.fullRange()],
+    ["full", "Full", "G", (controls) => controls.fullRange()],
     ["invert", "Invert", "I", (controls) => controls.invert()]],
   [["fit", "Fit", "F", (controls) => controls.fit()], ["actual", "1:1", "1", (controls) => controls.actual()]],
   [["undo", "Undo", "", (controls) => controls.desk.undo()], ["redo", "Redo", "", (controls) => controls.desk.redo()]],

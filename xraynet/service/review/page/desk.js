@@ -145,29 +145,27 @@ export class Desk {
     return this.row;
   }
 
-  answer(kind, row = this.meant()) {
-    if (!row) return;
-    if (!row.detection) {
-      if (kind !== "accept") this.remove(row);
-      return;
-    }
+  answer(kind) {
+    const row = this.meant();
+    if (row && !row.detection && kind === "reject") this.remove();
+    if (!row?.detection) return;
     if (row.state === `${kind}ed`) return;
     this.act(kind, { detection: row.detection.id });
     say(`Finding ${row.label} ${kind}ed`);
   }
 
-  accept(row) { this.answer("accept", row instanceof Event ? undefined : row); }
-  reject(row) { this.answer("reject", row instanceof Event ? undefined : row); }
+  accept() { this.answer("accept"); }
+  reject() { this.answer("reject"); }
 
   clearAnswer() {
     const row = this.row;
     if (row?.detection && row.mark) this.act("clear", { detection: row.detection.id });
   }
 
-  remove(given) {
-    const row = given instanceof Event ? this.row : given;
+  remove() {
+    const row = this.row;
     if (!row) return;
-    if (row.detection) { this.answer("reject", row); return; }
+    if (row.detection) { this.answer("reject"); return; }
     this.act("remove", { mark: row.mark.id });
     this.chosen = null;
     this.show();

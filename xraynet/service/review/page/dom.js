@@ -14,11 +14,17 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-// Puts new children in, and the focus back to the child that has the same data-focus as the one that had it.
+// Puts new children in. One that is as it was stays the same element, so that a button is not changed for another between
+// press and release; the focus goes to the child that has the same data-focus as the one that had it.
 export function refill(parent, ...children) {
   const focus = parent.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
-  parent.replaceChildren(...children.filter((child) => child !== null));
-  if (focus) [...parent.querySelectorAll("[data-focus]")].find((child) => child.dataset.focus === focus)?.focus({ preventScroll: true });
+  const wanted = children.filter((child) => child !== null), before = [...parent.children];
+  wanted.forEach((child, at) => {
+    if (!before[at]) parent.append(child);
+    else if (!before[at].isEqualNode(child)) before[at].replaceWith(child);
+  });
+  before.slice(wanted.length).forEach((child) => child.remove());
+  if (focus && document.activeElement?.dataset.focus !== focus) [...parent.querySelectorAll("[data-focus]")].find((child) => child.dataset.focus === focus)?.focus({ preventScroll: true });
 }
 
 export const plural = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;

@@ -17,9 +17,9 @@ import { Worklist, filmName } from "./worklist.js";
 
 const room = () => (by("film-view").hidden ? "worklist" : "film");
 const filmInAddress = () => /^#\/film\/(.+)$/.exec(location.hash)?.[1] ?? null;
-let session = null, queue = null, renewing = 0;
+let session = null, queue = null, renewing = 0, isSignedOut = false;
 
-const worklist = new Worklist({ waiting: (id) => queue?.ofFilm(id) ?? [], open: (id) => goTo(id, { order: worklist.listed.map((row) => row.id) }) });
+const worklist = new Worklist({ waiting: (id) => queue?.ofFilm(id) ?? [], queueState: () => queue?.state ?? "saved", open: (id) => goTo(id, { order: worklist.listed.map((row) => row.id) }) });
 const stage = new FilmStage(by("stage"), by("film"), () => { marks.place(); controls.update(); });
 const marks = new MarksLayer(by("marks"), stage, {
   draft: (key, box) => panel.live(key, box),
@@ -137,11 +137,12 @@ async function begin() {
   queue = new ActionQueue({
     store: session.store ?? "", reader: session.reader, send: sendAction, seat, revisionOf: (id) => desk.revisionOf(id),
     on: {
-      change: () => { show(); worklist.drawRows(); },
+      change: (state) => { if (state === "locked out") signedOut(); show(); worklist.drawRows(); },
       saved: (entry, answer) => desk.saved(entry, answer),
       conflict: (id, actions, error) => desk.conflicted(id, actions, error),
       refused: (entry, error) => { desk.refused(entry, error); trouble(`Not stored: ${error.message}.`, [["Understood", () => trouble("")]]); },
       otherReader: () => takeSeat(),
+      notKept: () => trouble("This browser keeps nothing for this page: what is not saved yet is lost when the page is closed."),
     },
   });
   desk.queue = queue;
@@ -183,8 +184,19 @@ async function changed(change) {
   if (mine) tell("This reading was changed in another tab; the newest is shown.");
 }
 
+function signedOut() {
+  trouble("This page is not signed in any more. Open the link that the server printed when it was started, in any tab of this browser; this page then goes on.");
+  isSignedOut = true;
+}
+
 async function connected(there) {
-  if (!there || !queue) return;
+  if (!there) {
+    await readSession().catch((error) => { if (error.status === 403) signedOut(); });
+    return;
+  }
+  if (isSignedOut) { isSignedOut = false; trouble(""); }
+  if (!queue) return;
+  if ((await seat()) === "another's") { takeSeat(); return; }
   queue.retryNow();
   await queue.adopt();
   await refreshWorklist();
@@ -227,9 +239,9 @@ async function start() {
     return;
   }
   trouble("");
+  followChanges({ onChange: changed, onFilms: refreshWorklist, onState: (there) => connected(there).catch(() => {}) });
   if (session.reader) await begin();
   else askName();
-  followChanges({ onChange: changed, onFilms: refreshWorklist, onState: connected });
 }
 
 start();

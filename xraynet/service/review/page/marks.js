@@ -81,7 +81,7 @@ export class MarksLayer {
       placeRect(halo, place);
       placeRect(line, place);
       const gap = item.key && item.key === this.chosen ? 14 : 7;
-      const above = place.y > gap + 15, ends = place.x > this.stage.width - 90;
+      const above = item.key && place.y > gap + 15, ends = place.x > this.stage.width - 90;
       text.setAttribute("x", ends ? place.x + place.width : place.x);
       text.setAttribute("y", above ? place.y - gap : place.y + place.height + gap + 11);
       text.setAttribute("text-anchor", ends ? "end" : "start");

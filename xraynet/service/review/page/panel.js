@@ -3,6 +3,7 @@
 import { overlap, sizeWords } from "./boxes.js";
 import { by, byPointer, make, plural, refill } from "./dom.js";
 import { isFinding, letter, markKey, placeWords, scoreWords, verdictWords } from "./reading.js";
+import { waitingWords } from "./status.js";
 
 const SAME_PLACE = 0.2;  // The overlap above which two readers' marks are listed as one.
 const STATE_WORDS = { undecided: "no answer yet", accepted: "accepted", rejected: "rejected", added: "added by you" };
@@ -53,10 +54,10 @@ export class Panel {
     const press = (run) => (event) => { run(); if (byPointer(event)) desk.stage.element.focus(); };
     const answer = (kind, label, key) => make("button", {
       type: "button", class: `answer ${kind}`, "aria-pressed": String(row.state === `${kind}ed`), "data-focus": `${row.key} ${kind}`,
-      "aria-label": `${label} finding ${row.label}`, onclick: press(() => { desk.choose(row.key, { reveal: false }); desk[kind](desk.row); }),
+      "aria-label": `${label} finding ${row.label}`, onclick: press(() => { desk.choose(row.key, { reveal: false }); desk[kind](); }),
     }, label, make("kbd", {}, key));
     const remove = make("button", {
-      type: "button", class: "answer", "data-focus": `${row.key} remove`, "aria-label": `Remove finding ${row.label}`, onclick: press(() => desk.remove(row)),
+      type: "button", class: "answer", "data-focus": `${row.key} remove`, "aria-label": `Remove finding ${row.label}`, onclick: press(() => { desk.choose(row.key, { reveal: false }); desk.remove(); }),
     }, "Remove", make("kbd", {}, "Del"));
     return make("li", { class: `finding ${row.state}${chosen ? " chosen" : ""}`, "data-key": row.key },
       make("button", {
@@ -68,7 +69,7 @@ export class Panel {
       row.detection ? make("span", { class: "score" }, scoreWords(row.detection.score)) : make("span", { class: "score" })),
       make("div", { class: "answers" },
         ...(row.detection ? [answer("accept", "Accept", "A"), answer("reject", "Reject", "X")] : [remove]),
-        make("span", { class: "state quiet" }, waits || (chosen && desk.draft) ? "saving…" : STATE_WORDS[row.state])));
+        make("span", { class: "state quiet" }, waits || (chosen && desk.draft) ? waitingWords(desk.queue.state) : STATE_WORDS[row.state])));
   }
 
   size(row) { return sizeWords(this.liveBox?.key === row.key ? this.liveBox.box : row.key === this.desk.chosen && this.desk.draft?.box ? this.desk.draft.box : row.box, this.desk.film); }
@@ -177,7 +178,7 @@ export class Panel {
   }
 }
 
-const whereIs = ({ detection, mark }) => (detection ? placeWords(mark?.zone || mark?.side ? mark : detection) : mark.zone || mark.side ? placeWords(mark) : "place not stated");
+const whereIs = ({ detection, mark }) => (detection ? placeWords(mark?.zone || mark?.side ? mark : detection) : mark.zone || mark.side ? placeWords(mark) : "your mark");
 const when = (time) => new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 const moved = (row) => (row.mark?.moved && row.detection ? make("span", { class: "quiet" }, " · moved by you") : null);
 

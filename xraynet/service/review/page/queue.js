@@ -60,8 +60,12 @@ export class ActionQueue {
   }
 
   keep() {
-    if (this.entries.length) localStorage.setItem(this.place, JSON.stringify(this.entries));
-    else localStorage.removeItem(this.place);
+    try {
+      if (this.entries.length) localStorage.setItem(this.place, JSON.stringify(this.entries));
+      else localStorage.removeItem(this.place);
+    } catch {
+      this.on.notKept();
+    }
     this.tell(!this.entries.length ? "saved" : this.state === "saved" ? "saving" : this.state);
   }
 

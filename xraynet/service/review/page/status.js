@@ -1,15 +1,15 @@
 // What is said beside the film: whether everything is saved, what just happened, what is wrong.
 
-import { by, plural } from "./dom.js";
+import { by } from "./dom.js";
 
 let messageTimer = 0, lastState = "saved";
 
 const SAVING = {
   saved: () => "Saved",
   saving: () => "Saving…",
-  retrying: (waiting) => `Not saved: no answer from the server, trying again (${plural(waiting, "change")} kept here)`,
-  "locked out": (waiting) => `Not saved: not signed in (${plural(waiting, "change")} kept here)`,
-  "other reader": (waiting) => `Not saved: another reader sits here (${plural(waiting, "change")} kept here)`,
+  retrying: (waiting) => `Not saved: retrying (${waiting} kept here)`,
+  "locked out": (waiting) => `Not saved: not signed in (${waiting} kept here)`,
+  "other reader": (waiting) => `Not saved: another reader (${waiting} kept here)`,
 };
 
 export function showSaving(state, waiting) {
@@ -19,6 +19,9 @@ export function showSaving(state, waiting) {
   if (place.dataset.state === "not-saved" && lastState !== state) say(words);
   lastState = state;
 }
+
+// What is said of a single thing that is on its way.
+export const waitingWords = (state) => (state === "saved" || state === "saving" ? "saving…" : "not saved yet");
 
 // A sentence for those who listen to the page.
 export function say(words) {

@@ -2,9 +2,9 @@
 // view are in the document, so that ten thousand films scroll like ten.
 
 import { readWorklist } from "./api.js";
-import { by, make, plural } from "./dom.js";
+import { by, make, plural, refill } from "./dom.js";
 import { scoreWords, verdictWords } from "./reading.js";
-import { say } from "./status.js";
+import { say, waitingWords } from "./status.js";
 
 const ROW_PX = 48;
 const STATES = { unread: ["○", "unread"], started: ["◐", "begun"], read: ["●", "read"] };
@@ -22,9 +22,9 @@ const FILTERS = [
 export const filmName = (row) => row.path ?? row.id;
 
 export class Worklist {
-  // waiting(film): the reader's actions on it that are not stored yet; open(id) shows a film.
-  constructor({ waiting, open }) {
-    Object.assign(this, { waiting, openFilm: open });
+  // waiting(film): the reader's actions on it that are not stored yet; queueState(): the queue's; open(id) shows a film.
+  constructor({ waiting, queueState, open }) {
+    Object.assign(this, { waiting, queueState, openFilm: open });
     this.films = [];
     this.filter = "unread";
     this.words = "";
@@ -139,7 +139,7 @@ export class Worklist {
   draw() {
     if (by("worklist-view").hidden) return;
     const lines = this.films.map((row) => this.lineOf(row));
-    by("filters").replaceChildren(...FILTERS.map(([key, label, wanted]) => make("button", {
+    refill(by("filters"), ...FILTERS.map(([key, label, wanted]) => make("button", {
       type: "button", "aria-pressed": String(key === this.filter), "data-filter": key,
       onclick: () => { this.setFilter(key); this.place.focus(); },
     }, label, make("span", { class: "count" }, String(lines.filter(wanted).length)))));
@@ -160,8 +160,7 @@ export class Worklist {
     above.style.height = `${first * ROW_PX}px`;
     below.style.height = `${(rows.length - last) * ROW_PX}px`;
     const empty = rows.length ? null : make("p", { class: "empty", role: "presentation" }, this.films.length ? "No film here." : "This folder has no film.");
-    place.replaceChildren(above, ...rows.slice(first, last).map((row, at) => this.drawRow(row, first + at, rows.length)), below);
-    if (empty) place.append(empty);
+    refill(place, above, ...rows.slice(first, last).map((row, at) => this.drawRow(row, first + at, rows.length)), below, empty);
     if (rows.length) place.setAttribute("aria-activedescendant", `row-${this.at}`);
     else place.removeAttribute("aria-activedescendant");
   }
@@ -171,13 +170,13 @@ export class Worklist {
     return make("div", {
       id: `row-${at}`, role: "option", class: `row ${row.state}`, "aria-selected": String(at === this.at), "aria-posinset": at + 1,
       "aria-setsize": size, "aria-label": describeRow(row, this.session), "data-film": row.id,
-      onclick: () => { this.at = at; this.open(); },
+      onclick: () => { this.chooseFilm(row.id); this.open(); },
     },
     make("span", { class: "sign", title: word }, sign),
     make("span", { class: "name", title: filmName(row) }, filmName(row)),
     make("span", { class: "view quiet" }, row.view === "UNKNOWN" ? "" : row.view),
     make("span", { class: "score" }, ...scoreCell(row, this.session)),
-    make("span", { class: "verdict" }, row.verdict ? verdictWords(row.verdict) : row.state === "started" ? "begun" : "", row.waits ? " (saving…)" : ""),
+    make("span", { class: "verdict" }, row.verdict ? verdictWords(row.verdict) : row.state === "started" ? "begun" : "", row.waits ? ` (${waitingWords(this.queueState())})` : ""),
     make("span", { class: "readers quiet", title: row.read_by.join(", ") }, row.read_by.join(", ")));
   }
 }
