@@ -636,6 +636,7 @@ def test_what_the_page_shows_while_it_waits_is_what_the_server_makes_of_it(
     )
     assert len(foreseen) > 2
     page.unroute("**/actions")
+    page.evaluate("dispatchEvent(new Event('online'))")
     saved(page)
     assert shown() == foreseen
     assert [
@@ -736,6 +737,19 @@ def test_the_worklist_is_filtered_and_searched_by_keyboard(enter: OpenPage, pred
     saved(page)
 
 
+def test_what_readers_said_is_fetched_from_the_worklist(enter: OpenPage, predicted: dict[str, str]) -> None:
+    page = enter("Exporter")
+    open_film(page, predicted["two"])
+    press(page, "n", "a", "l")
+    saved(page)
+    assert page.locator("#exports a").all_inner_texts()[:2] == ["COCO", "CSV"]
+    with page.expect_download() as fetched:
+        page.click("#exports >> text=CSV")
+    table = fetched.value.path().read_text(encoding="utf-8")
+    assert "Exporter" in table
+    assert "accepted" in table
+
+
 def test_every_key_is_listed_and_focus_reaches_everything(enter: OpenPage, predicted: dict[str, str]) -> None:
     page = enter("Tabber")
     open_film(page, predicted["two"])
@@ -783,7 +797,7 @@ def test_a_tablet_has_room_for_everything(enter: OpenPage, predicted: dict[str, 
         assert page.evaluate("document.documentElement.scrollWidth") <= 768
         assert DISCLAIMER in page.inner_text(".notice")
         sizes = page.evaluate(
-            """[...document.querySelectorAll("button, .row, summary")].filter((item) => item.offsetParent)
+            """[...document.querySelectorAll("button, .row, summary, main a")].filter((item) => item.offsetParent)
                 .map((item) => [item.textContent, item.getBoundingClientRect().height, item.getBoundingClientRect().right])"""
         )
         assert [name for name, height, right in sizes if height < 44 or right > 768] == []

@@ -19,6 +19,9 @@ const FILTERS = [
   ["refused", "Refused", (row) => row.status === "refused"],
 ];
 
+// [label, file, the output that it needs]
+const EXPORTS = [["COCO", "coco.json"], ["CSV", "findings.csv"], ["DICOM SR", "sr.zip", "sr"]];
+
 export const filmName = (row) => row.path ?? row.id;
 
 export class Worklist {
@@ -148,6 +151,9 @@ export class Worklist {
       this.session.model ? `${this.session.model.name} ${this.session.model.version}.` : "", this.session.disclaimer,
       this.numNotFilms ? `${plural(this.numNotFilms, "file")} of this run never became a film: see failures.csv.` : "",
     ].filter(Boolean).join(" ");
+    refill(by("exports"), make("span", {}, "What readers said, as a file:"), ...EXPORTS
+      .filter(([, , needs]) => !needs || this.session.outputs?.[needs])
+      .map(([label, file]) => make("a", { href: `/api/export/${file}`, download: file }, label)));
     this.drawRows();
   }
 
