@@ -221,6 +221,10 @@ class Orthanc:
             assert time.monotonic() < deadline, f"{len(found)} instances after {limit_s:g} s, {num} were expected: {shown}"
             time.sleep(0.2)
 
+    def execute_lua(self, script: str) -> None:
+        """Run Lua in Orthanc's own engine, where its scripts live (needs the setting ExecuteLuaEnabled)."""
+        self._send("POST", "/tools/execute-script", script.encode(), content_type="text/plain")
+
     def ask_bytes(self, path: str) -> bytes:
         """The body of a GET of the REST interface."""
         with urllib.request.urlopen(self.url + path, timeout=30) as answer:  # noqa: S310  loopback
@@ -243,11 +247,15 @@ class Orthanc:
         return answer
 
     def _ask(self, method: str, path: str, body: bytes | None = None, *, content_type: str = "application/json") -> object:
+        content = self._send(method, path, body, content_type=content_type)
+        return json.loads(content) if content.strip() else None
+
+    def _send(self, method: str, path: str, body: bytes | None, *, content_type: str) -> bytes:
         headers = {"Content-Type": content_type, "Accept": "application/json"}
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)  # noqa: S310
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  loopback
-            content = answer.read()
-        return json.loads(content) if content.strip() else None
+            content: bytes = answer.read()
+            return content
 
     def _configure(self) -> Json:
         return {
