@@ -8,6 +8,7 @@ import pytest
 import spots
 from dicom_files import write_dicom
 from fake_archive import DX, Answer, FakeArchive, Fault, Held, envelope, multipart_type
+from node_peers import make_certificates
 from pydicom.uid import ComputedRadiographyImageStorage
 
 from xraynet.errors import ArchiveError, FilmFailed, FilmRefused
@@ -302,6 +303,31 @@ def test_credentials_go_to_the_archive_and_nowhere_else(
     assert {headers["Host"] for headers in fake.headers} == {fake.url.split("/")[2]}
     for secret in ("SEED", STUDY, SERIES):
         assert secret not in caplog.text
+
+
+def test_https_is_verified(films: list[Held], tmp_path: Path) -> None:
+    made = make_certificates(tmp_path)
+    address = f"?StudyInstanceUID={STUDY}"
+    with FakeArchive(list(films)).serve(certificate=made.certificate, key=made.key) as fake:
+        trusting = Access(authorization="Bearer SEEDTOKEN", ca_file=made.ca)
+        with Archive(parse_address(fake.url + address), access=trusting, limits=QUICK) as archive:
+            archive.fetch(archive.search()[0], tmp_path / "film.dcm")
+        num_asked = len(fake.requests)
+        with (
+            Archive(
+                parse_address(fake.url + address), access=Access(authorization="Bearer SEEDTOKEN"), limits=QUICK
+            ) as archive,
+            pytest.raises(ArchiveError, match="its certificate was not accepted; --ca-file names the authority"),
+        ):
+            archive.search()
+        assert len(fake.requests) == num_asked
+    with (
+        FakeArchive(list(films)).serve(certificate=made.stranger, key=made.stranger_key) as stranger,
+        Archive(parse_address(stranger.url + address), access=trusting, limits=QUICK) as archive,
+        pytest.raises(ArchiveError, match="its certificate was not accepted"),
+    ):
+        archive.search()
+    assert stranger.requests == []
 
 
 def test_a_result_is_stored_as_it_is(fake: FakeArchive, films: list[Held], tmp_path: Path) -> None:

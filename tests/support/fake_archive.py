@@ -1,11 +1,13 @@
 """A DICOMweb archive of a few lines that can be made to misbehave: for faults that a real one does not have on demand."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 BOUNDARY = b"boundary-of-the-fake"
@@ -74,7 +76,8 @@ class FakeArchive:
     url: str = ""
 
     @contextmanager
-    def serve(self) -> Iterator["FakeArchive"]:
+    def serve(self, *, certificate: Path | None = None, key: Path | None = None) -> Iterator["FakeArchive"]:
+        """Answer on a free port of loopback while the block lasts; by https with a certificate."""
         archive = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -89,9 +92,13 @@ class FakeArchive:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        self.url = f"http://127.0.0.1:{server.server_address[1]}/rs"
+        self.url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{server.server_address[1]}/rs"
         try:
             yield self
         finally:
