@@ -13,7 +13,7 @@ import pytest
 import spots
 from dicom_files import write_dicom
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from review_server import ReviewServer
+from review_process import ReviewProcess
 
 from xraynet.batch.folder import predict_folder
 from xraynet.batch.options import FolderOptions
@@ -53,9 +53,9 @@ def predicted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | Path]
 
 
 @contextmanager
-def serving(predicted: dict[str, str | Path], root: Path, *arguments: str) -> Iterator[ReviewServer]:
+def serving(predicted: dict[str, str | Path], root: Path, *arguments: str) -> Iterator[ReviewProcess]:
     shutil.copytree(predicted["out"], root, dirs_exist_ok=True)
-    server = ReviewServer(root, arguments).start()
+    server = ReviewProcess(root, arguments).start()
     try:
         yield server
     finally:
@@ -63,7 +63,7 @@ def serving(predicted: dict[str, str | Path], root: Path, *arguments: str) -> It
 
 
 @pytest.fixture(scope="module")
-def server(predicted: dict[str, str | Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReviewServer]:
+def server(predicted: dict[str, str | Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReviewProcess]:
     with serving(predicted, tmp_path_factory.mktemp("served")) as started:
         yield started
 
@@ -113,14 +113,14 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def enter(browser: Browser, server: ReviewServer, complaints: Complaints) -> Iterator[OpenPage]:
+def enter(browser: Browser, server: ReviewProcess, complaints: Complaints) -> Iterator[OpenPage]:
     """Opens the page as a reader, in a browser profile of its own (or in another page's)."""
     opened: list[BrowserContext] = []
 
     def come_in(
         reader: str,
         *,
-        at: ReviewServer = server,
+        at: ReviewProcess = server,
         beside: Page | None = None,
         viewport: tuple[int, int] = (1360, 860),
         touch: bool = False,
@@ -166,7 +166,7 @@ def open_film(page: Page, film: str) -> None:
     page.wait_for_function("() => document.activeElement.id === 'stage'")
 
 
-def look(server: ReviewServer, film: str, reader: str) -> Look:
+def look(server: ReviewProcess, film: str, reader: str) -> Look:
     """The reading as it is on disk."""
     with ReviewStore(server.store, read_only=True) as store:
         found = store.read(film, reader)
@@ -211,7 +211,7 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float], *, st
     settle(page)
 
 
-def test_a_film_is_read_by_keyboard_alone(enter: OpenPage, server: ReviewServer, predicted: dict[str, str]) -> None:
+def test_a_film_is_read_by_keyboard_alone(enter: OpenPage, server: ReviewProcess, predicted: dict[str, str]) -> None:
     page = enter("Keyboard")
     assert page.inner_text("#worklist-title") == "4 of 4 films left to read"
     assert page.evaluate("document.activeElement.id") == "rows"
@@ -253,7 +253,7 @@ def test_a_film_is_read_by_keyboard_alone(enter: OpenPage, server: ReviewServer,
 
 @pytest.mark.parametrize("film", ["two", "oblong"])
 def test_a_drawn_box_is_stored_at_the_pixels_it_was_drawn_around(
-    enter: OpenPage, server: ReviewServer, predicted: dict[str, str], film: str
+    enter: OpenPage, server: ReviewProcess, predicted: dict[str, str], film: str
 ) -> None:
     """Where a spot is on the screen is found in the picture itself, not by the page's own arithmetic."""
     reader = f"Draws {film}"
@@ -312,7 +312,7 @@ def test_sizes_are_told_in_the_right_kind_of_millimetre(enter: OpenPage, predict
 
 
 def test_a_finding_is_moved_and_resized_by_mouse_and_all_is_undone(
-    enter: OpenPage, server: ReviewServer, predicted: dict[str, str]
+    enter: OpenPage, server: ReviewProcess, predicted: dict[str, str]
 ) -> None:
     page = enter("Mover")
     film = predicted["two"]
@@ -350,7 +350,7 @@ def test_a_finding_is_moved_and_resized_by_mouse_and_all_is_undone(
     assert page.locator(".finding.accepted").count() == 0
 
 
-def test_touch_draws_and_pinches(enter: OpenPage, server: ReviewServer, predicted: dict[str, str]) -> None:
+def test_touch_draws_and_pinches(enter: OpenPage, server: ReviewProcess, predicted: dict[str, str]) -> None:
     page = enter("Finger", viewport=(768, 1024), touch=True)
     open_film(page, predicted["two"])
     zoom = page.inner_text("#frame-note")
@@ -434,7 +434,7 @@ def test_a_film_shown_as_its_file_asks_for(enter: OpenPage, predicted: dict[str,
 
 
 def test_normal_is_not_said_over_a_finding_and_undo_goes_back(
-    enter: OpenPage, server: ReviewServer, predicted: dict[str, str]
+    enter: OpenPage, server: ReviewProcess, predicted: dict[str, str]
 ) -> None:
     page = enter("Careful")
     open_film(page, predicted["two"])
@@ -456,7 +456,7 @@ def test_normal_is_not_said_over_a_finding_and_undo_goes_back(
     assert undone.marks[0].state == "accepted"
 
 
-def test_a_change_to_a_finished_film_opens_it_again(enter: OpenPage, server: ReviewServer, predicted: dict[str, str]) -> None:
+def test_a_change_to_a_finished_film_opens_it_again(enter: OpenPage, server: ReviewProcess, predicted: dict[str, str]) -> None:
     page = enter("Second thoughts")
     open_film(page, predicted["bare"])
     press(page, "0")
@@ -486,7 +486,7 @@ def test_two_tabs_see_each_other(enter: OpenPage, predicted: dict[str, str]) -> 
 
 
 def test_a_conflict_is_explained_and_can_be_settled(
-    enter: OpenPage, server: ReviewServer, predicted: dict[str, str], complaints: Complaints
+    enter: OpenPage, server: ReviewProcess, predicted: dict[str, str], complaints: Complaints
 ) -> None:
     complaints.expected += ["status of 409", "ERR_FAILED", "net::ERR"]
     page = enter("Torn")
@@ -581,7 +581,7 @@ def test_what_was_saved_survives_a_killed_server_and_what_was_not_arrives_later(
 
 
 def test_what_is_not_saved_survives_a_reload(
-    enter: OpenPage, server: ReviewServer, predicted: dict[str, str], complaints: Complaints
+    enter: OpenPage, server: ReviewProcess, predicted: dict[str, str], complaints: Complaints
 ) -> None:
     complaints.expected += ["ERR_FAILED", "net::ERR"]
     page = enter("Reloads")
@@ -601,7 +601,7 @@ def test_what_is_not_saved_survives_a_reload(
 
 
 def test_what_the_page_shows_while_it_waits_is_what_the_server_makes_of_it(
-    enter: OpenPage, server: ReviewServer, predicted: dict[str, str], complaints: Complaints
+    enter: OpenPage, server: ReviewProcess, predicted: dict[str, str], complaints: Complaints
 ) -> None:
     complaints.expected += ["ERR_FAILED", "net::ERR"]
     page = enter("Waits")
@@ -690,7 +690,9 @@ def test_the_second_reader_sees_nothing_of_the_detector_before_the_first_look_is
         page.close()
 
 
-def test_what_comes_from_files_and_readers_stays_text(enter: OpenPage, server: ReviewServer, predicted: dict[str, str]) -> None:
+def test_what_comes_from_files_and_readers_stays_text(
+    enter: OpenPage, server: ReviewProcess, predicted: dict[str, str]
+) -> None:
     page = enter(EVIL)
     assert page.inner_text("#reader") == EVIL
     assert EVIL in page.inner_text("#rows")
