@@ -131,11 +131,20 @@ def test_exports_are_written_without_a_server(read: AsgiBrowser, results: Path, 
         assert copy.revision() == 8
 
 
+def test_results_that_nobody_has_read_give_an_empty_export(results: Path, tmp_path: Path) -> None:
+    assert "0 readings, 0 readers" in run(results, "--export", "csv", "--to", tmp_path / "f.csv")
+    assert (tmp_path / "f.csv").read_text().count("\n") == 1
+    assert "0 readings" in run(results, "--export", "coco", "--to", tmp_path / "c.json")
+    assert load_coco((tmp_path / "c.json").read_text(), tmp_path).imgs == {}
+    assert not (results / "review.sqlite").exists()
+
+
 def test_an_export_that_cannot_be_says_why(read: AsgiBrowser, results: Path, tmp_path: Path) -> None:
     for arguments, said in (
         ((results, "--export", "csv", "--to", tmp_path / "none" / "f.csv"), "there is no folder"),
         ((results, "--export", "csv", "--to", tmp_path / "f.csv", "--reader", "Eve"), "no such reading of Eve"),
-        ((tmp_path, "--export", "csv", "--to", tmp_path / "f.csv"), "there is no such file"),
+        ((tmp_path, "--export", "csv", "--to", tmp_path / "f.csv"), "holds no results"),
+        ((results, "--export", "csv", "--to", tmp_path / "f.csv", "--store", tmp_path / "a.sqlite"), "there is no such file"),
     ):
         with pytest.raises(ReviewError, match=said):
             run(*arguments)

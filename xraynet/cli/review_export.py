@@ -17,18 +17,14 @@ LookChoice = Literal["first", "final"]
 
 def export_readings(out: Path, *, store: Path, kind: ExportKind, to: Path, reader: str | None, look: LookChoice | None) -> None:
     """Write one kind of export to ``to``. Raises ReviewError where there is nothing to export, or no place for it."""
-    from xraynet.service.review.export import render_coco, render_csv, select_looks
-    from xraynet.service.review.store import ReviewStore
+    from xraynet.service.review.export import render_coco, render_csv
 
     if not to.absolute().parent.is_dir():
         raise ReviewError(f"{to}: there is no folder {to.parent} to write it to")
-    with ReviewStore(store, read_only=True) as opened:
-        if kind == "backup":
-            opened.backup(to)
-            typer.echo(f"{to}: a copy of {opened.revision()} actions")
-            return
-        wanted = look if kind == "csv" else look or "final"
-        looks = select_looks(opened, reader=reader, look=wanted, finished=kind != "csv")
+    if kind == "backup":
+        _copy_store(store, to=to)
+        return
+    looks = _select(out, store=store, kind=kind, reader=reader, look=look)
     if reader is not None and not looks:
         raise ReviewError(f"{store}: holds no such reading of {reader}")
     if kind == "sr":
@@ -36,6 +32,27 @@ def export_readings(out: Path, *, store: Path, kind: ExportKind, to: Path, reade
         return
     write_text_atomically(to, render_coco(looks) if kind == "coco" else render_csv(looks))
     typer.echo(f"{to}: {_count(looks)}")
+
+
+def _copy_store(store: Path, *, to: Path) -> None:
+    from xraynet.service.review.store import ReviewStore
+
+    with ReviewStore(store, read_only=True) as opened:
+        opened.backup(to)
+        typer.echo(f"{to}: a copy of {opened.revision()} actions")
+
+
+def _select(out: Path, *, store: Path, kind: ExportKind, reader: str | None, look: LookChoice | None) -> "list[ExportedLook]":
+    from xraynet.service.review.export import select_looks
+    from xraynet.service.review.films import FilmFolder
+    from xraynet.service.review.store import ReviewStore
+
+    if not store.exists() and store.parent == out:
+        FilmFolder(out)  # raises ReviewError where it is no folder of results
+        return []  # results that nobody has read yet
+    with ReviewStore(store, read_only=True) as opened:
+        wanted = look if kind == "csv" else look or "final"
+        return select_looks(opened, reader=reader, look=wanted, finished=kind != "csv")
 
 
 def _count(looks: "list[ExportedLook]") -> str:
