@@ -17,11 +17,14 @@ from pydicom.dataset import Dataset
 from review_folders import make_reading, write_film
 from typer.testing import CliRunner
 
+from xraynet.batch.journal import NODE_NAME
 from xraynet.cli.main import build_app
 from xraynet.dicom_source import DicomSource, NoSource
 from xraynet.errors import ReviewError
 from xraynet.ingest.dicom_report_source import read_report_source
 from xraynet.reporting.dicom_reader_sr import person_name
+from xraynet.service.node.film_store import write_results
+from xraynet.service.node.records import ResultObject
 
 BOX = [30.25, 40.5, 70.75, 90.0]
 
@@ -149,6 +152,20 @@ def test_a_film_that_never_was_dicom_is_listed_as_left_out(
     assert "no DICOM film" in (tmp_path / "reports" / "left-out.csv").read_text()
     archive = zipfile.ZipFile(io.BytesIO(browser.get("/api/export/sr.zip").body))
     assert archive.namelist() == ["left-out.csv"]
+
+
+def test_a_film_that_a_node_received_is_found_in_its_queue(
+    enter: Callable[..., AsgiBrowser], results: Path, made: MadeResults, tmp_path: Path
+) -> None:
+    write_film(results, made.reading, with_report=False)
+    queued = results / NODE_NAME / "films" / made.film.sha256
+    queued.mkdir(parents=True)
+    item = made.objects["sr"]
+    write_results(queued, [ResultObject("sr.dcm", item.sop_class_uid, item.sop_instance_uid, item.content)])
+    browser = enter("Ada")
+    assert browser.get("/api/session").json()["outputs"] == {"sr": True}
+    browser.act(made.reading.id, "verdict", verdict="normal")
+    assert ": 1 reports, 0 readings left out" in run(results, "--export", "sr", "--to", tmp_path / "reports")
 
 
 @pytest.mark.tools

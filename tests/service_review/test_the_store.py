@@ -253,3 +253,16 @@ def test_the_views_say_what_other_programs_need(tmp_path: Path) -> None:
 def test_a_step_that_belongs_to_the_history_is_none_of_a_look() -> None:
     with pytest.raises(ValueError, match="belongs to the history"):
         apply_step(Look(phase="final"), Step("undo"), reading=READING, at=AT)
+
+
+def test_a_damaged_store_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "review.sqlite"
+    with ReviewStore(path) as store:
+        for base in range(60):
+            act(store, Step("note", text="x" * 1500), base=base)
+    content = bytearray(path.read_bytes())
+    content[8192:40960] = b"\x55" * (40960 - 8192)
+    path.write_bytes(bytes(content))
+    with pytest.raises(ReviewError, match="damaged"):
+        ReviewStore(path)
+    assert path.read_bytes() == bytes(content)

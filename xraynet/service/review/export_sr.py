@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from xraynet.batch.journal import NODE_NAME
 from xraynet.csv_text import write_csv
 from xraynet.dicom_source import DicomSource, NoSource
 from xraynet.ingest.dicom_quiet import quiet_pydicom
@@ -41,7 +42,7 @@ class WrittenReport:
 
 def has_sources(root: Path) -> bool:
     """True where a film of the folder can have reports."""
-    return next((root / "readings").glob(f"*/{SOURCE_NAME}"), None) is not None
+    return any(next(root.glob(str(path)), None) is not None for path in _source_paths(Path(), sha256="*"))
 
 
 def write_reports(looks: Sequence[ExportedLook], *, root: Path) -> Iterator[WrittenReport]:
@@ -83,15 +84,23 @@ def list_left_out(written: Sequence[WrittenReport]) -> str:
 
 
 def _find_source(look: ExportedLook, root: Path) -> DicomSource | NoSource:
-    path = root / "readings" / look.reading.id / SOURCE_NAME
-    if not path.is_file():
+    path = next((path for path in _source_paths(root, sha256=look.reading.source.sha256) if path.is_file()), None)
+    if path is None:
         return NoSource(
-            f"there is no {SOURCE_NAME} beside the reading: no DICOM film, or predict ran without --dicom-results sr"
+            f"no {SOURCE_NAME} of the film: it is no DICOM film, predict ran without --dicom-results sr, or a node has swept it"
         )
     source = read_report_source(path)
     if isinstance(source, NoSource):
         return source
     return replace(source, size=(look.reading.image.height, look.reading.image.width))
+
+
+def _source_paths(root: Path, *, sha256: str) -> tuple[Path, ...]:
+    # A node keeps its results, which carry the patient, in its queue, and only for as long as it was told to.
+    return (
+        root / "readings" / sha256[:16] / SOURCE_NAME,
+        root / NODE_NAME / "films" / sha256 / "results" / SOURCE_NAME,
+    )
 
 
 def _report_of(look: ExportedLook) -> ReaderReport:

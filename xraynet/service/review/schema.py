@@ -148,6 +148,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         )
         _sync_folder(path.parent)
     check_review_version(connection, path)
+    found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if found != "ok":
+        raise ReviewError(f"{path}: is damaged ({found}); put a copy in its place (--export backup makes them)")
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "fullfsync = ON", "foreign_keys = ON", "trusted_schema = OFF"):
         connection.execute(f"PRAGMA {pragma}")
 
