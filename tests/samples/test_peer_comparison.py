@@ -1,0 +1,77 @@
+"""The comparison with Faster R-CNN runs: the peer learns from our samples, and differences are paired."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from xraynet.evaluation.films import ScoredFilm
+from xraynet.evaluation.intervals import Bootstrap
+from xraynet.findings import NoduleAnnotations, NoduleDetections
+from xraynet.ingest.catalogue import FilmEntry
+from xraynet.samples.cache import FilmCache
+from xraynet.samples.dataset import SamplesConfig, TrainingSamples
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _benchmarks_on_the_path() -> Iterator[None]:
+    sys.path.insert(0, str(BENCHMARKS))
+    yield
+    sys.path.remove(str(BENCHMARKS))
+
+
+def load(name: str) -> ModuleType:
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+def test_the_peer_is_trained_on_our_samples(film_cache: FilmCache, entries: list[FilmEntry]) -> None:
+    peer = load("peer_faster_rcnn")
+    samples = TrainingSamples(film_cache, entries, config=SamplesConfig(frame_size=(128, 128)), seed=0)
+    trained, num_steps = peer.train_peer(samples, peer.PeerSettings(steps=2, batch_size=2))
+    assert num_steps == 2
+    start = peer.build_peer().state_dict()
+    moved = [name for name, value in trained.state_dict().items() if not torch.equal(value, start[name])]
+    assert any(name.startswith("rpn") for name in moved)
+    assert any(name.startswith("backbone") for name in moved)
+    with pytest.raises(ValueError, match="neither minutes nor steps"):
+        peer.PeerSettings()
+
+
+def films(*, found: tuple[float, ...]) -> list[ScoredFilm]:
+    """One film a score: its nodule is marked with it, and a false mark with 0.5."""
+    box = np.array([[10, 10, 20, 20]], dtype=np.float32)
+    return [
+        ScoredFilm(
+            key=f"film{number}",
+            annotations=NoduleAnnotations.of_boxes(box),
+            detections=NoduleDetections(np.concatenate([box, box + 50]), np.array([score, 0.5], dtype=np.float32)),
+            patient_key=f"patient{number // 2}",
+        )
+        for number, score in enumerate(found)
+    ]
+
+
+def test_differences_are_those_of_the_same_patients() -> None:
+    compare = load("compare_with_faster_rcnn").compare
+    few = Bootstrap(num_resamples=40)
+    good, poor = films(found=(0.9,) * 12), films(found=(0.9,) * 6 + (0.1,) * 6)
+    same = compare(good, good, bootstrap=few)
+    assert all((one.low, one.high) == (0.0, 0.0) for one in same)
+    at_quarter = compare(good, poor, bootstrap=few)[0]
+    assert at_quarter.ours == 1.0
+    assert at_quarter.ours - at_quarter.peers >= 0.5
+    assert 0 < at_quarter.low <= at_quarter.ours - at_quarter.peers <= at_quarter.high
+    turned = [replace(film, key=film.key) for film in good]
+    assert compare(turned, poor, bootstrap=few)[0] == at_quarter
