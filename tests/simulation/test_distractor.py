@@ -3,8 +3,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from xraynet.simulation.distractor import DistractorConfig, DistractorKind, DistractorScene, add_disc, draw_distractors
+from xraynet.simulation.distractor import DistractorConfig, DistractorKind, draw_distractors
 from xraynet.simulation.grey import GreyRange
+from xraynet.simulation.scene import DistractorScene, add_disc
 
 KINDS = get_args(DistractorKind)
 
@@ -29,7 +30,7 @@ def test_every_kind_draws_near_its_boxes_and_is_repeatable(kind: str, scene: Dis
         np.testing.assert_array_equal(film, again)
         assert {item.kind for item in drawn} <= {kind}
         assert np.isfinite(film).all()
-        if kind not in ("electrode", "vessel-end", "rib-crossing"):
+        if kind not in ("electrode", "vessel-end", "rib-crossing", "snap"):
             reach = np.zeros(film.shape, dtype=bool)
             for item in drawn:
                 x1, y1, x2, y2 = item.box
@@ -45,6 +46,27 @@ def test_every_kind_survives_a_tiny_film(kind: str) -> None:
         film = np.full((12, 12), 0.3, np.float32)
         draw_distractors(film, np.random.default_rng(seed), scene=scene, config=only(kind))
         assert np.isfinite(film).all()
+
+
+def test_a_snap_is_denser_than_any_nodule_and_its_wire_leads_away(scene: DistractorScene) -> None:
+    for seed in range(8):
+        film = np.full((300, 300), 0.3, np.float32)
+        drawn = draw_distractors(film, np.random.default_rng(seed), scene=scene, config=only("snap"))
+        assert drawn
+        assert float(film.max()) > 0.35
+        outside = np.ones(film.shape, dtype=bool)
+        for item in drawn:
+            x1, y1, x2, y2 = item.box
+            outside[max(0, int(y1) - 2) : max(0, int(y2) + 3), max(0, int(x1) - 2) : max(0, int(x2) + 3)] = False
+        assert (film[outside] > 0.3 + 1e-3).any()
+
+
+def test_snaps_that_are_not_wanted_leave_the_seeds_of_the_others_alone(scene: DistractorScene) -> None:
+    # Before there were snaps, the seven other kinds took one number each: what their seeds draw has not changed.
+    rng, counted = np.random.default_rng(4), np.random.default_rng(4)
+    draw_distractors(np.full((300, 300), 0.3, np.float32), rng, scene=scene, config=only("none"))
+    counted.random(7)
+    assert rng.random() == counted.random()
 
 
 def test_nothing_is_drawn_where_every_chance_is_nought(scene: DistractorScene) -> None:

@@ -1,6 +1,7 @@
 """Shadows that are not nodules, drawn so that a detector learns to leave them alone.
 
-Lines and tubes, electrodes with their leads, crossing ribs, vessels seen end-on, nipples, side markers and clips.
+Lines and tubes, electrodes with their leads, crossing ribs, vessels seen end-on, nipples, side markers, clips, and the metal
+snaps of ECG leads.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,15 +10,10 @@ from typing import Final, Literal, get_args
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32
-from numpy.typing import NDArray
 
-from xraynet.simulation.grey import GreyRange
+from xraynet.simulation.scene import FINE, Box, DistractorScene, Film, add_canvas, add_disc, bend, stroke
 
-DistractorKind = Literal["line", "electrode", "rib-crossing", "vessel-end", "nipples", "marker", "clips"]
-Film = Float32[NDArray[np.float32], "height width"]
-_FINE: Final = 3
-"""cv2 draws whole pixels: strokes are drawn at this many times the film's resolution and averaged."""
+DistractorKind = Literal["line", "electrode", "rib-crossing", "vessel-end", "nipples", "marker", "clips", "snap"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +27,7 @@ class DistractorConfig:
     nipples: float = 0.12
     marker: float = 0.10
     clips: float = 0.04
+    snap: float = 0.0
 
     def __post_init__(self) -> None:
         for kind, chance in self.chances().items():
@@ -40,31 +37,6 @@ class DistractorConfig:
     def chances(self) -> Mapping[DistractorKind, float]:
         """The chance of each kind by its name."""
         return {kind: float(getattr(self, kind.replace("-", "_"))) for kind in get_args(DistractorKind)}
-
-
-@dataclass(frozen=True)
-class DistractorScene:
-    """What a distractor needs to know of a film: lung box (x1, y1, x2, y2), spacing (row, column) in mm, grey scale."""
-
-    lung_box: tuple[float, float, float, float]
-    spacing_mm: tuple[float, float]
-    grey: GreyRange
-
-    @classmethod
-    def of(
-        cls, lung_mask: Bool[NDArray[np.bool_], "height width"], *, spacing_mm: tuple[float, float], grey: GreyRange
-    ) -> "DistractorScene":
-        """The scene of a film with these lung fields; the whole film stands in where there are none."""
-        rows, columns = np.flatnonzero(lung_mask.any(axis=1)), np.flatnonzero(lung_mask.any(axis=0))
-        if not len(rows):
-            return cls((0.0, 0.0, float(lung_mask.shape[1]), float(lung_mask.shape[0])), spacing_mm, grey)
-        box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
-        return cls(box, spacing_mm, grey)
-
-    def point(self, along_x: float, along_y: float) -> tuple[float, float]:
-        """The film pixel (x, y) at this part of the lung box's width and height."""
-        x1, y1, x2, y2 = self.lung_box
-        return (x1 + along_x * (x2 - x1), y1 + along_y * (y2 - y1))
 
 
 @dataclass(frozen=True)
@@ -81,60 +53,10 @@ def draw_distractors(
     """Draw the distractors that chance decides into ``film``, in place, and say what was drawn where."""
     drawn: list[Distractor] = []
     for kind, chance in config.chances().items():
-        if rng.random() < chance:
+        # The oldest kinds always took a number, with a chance or without: what their seeds draw must not change.
+        if (chance or kind != "snap") and rng.random() < chance:
             drawn += [Distractor(kind, box) for box in _DRAW[kind](film, rng, scene)]
     return tuple(drawn)
-
-
-Box = tuple[float, float, float, float]
-
-
-def _stroke(
-    film: Film,
-    points: NDArray[np.float64],
-    *,
-    width_mm: float,
-    rise: float,
-    scene: DistractorScene,
-    blur_px: float = 0.6,
-) -> Box:
-    """Add a line of even width through ``points`` (num, 2) of (x, y)."""
-    width_px = max(0.5, width_mm / float(np.sqrt(scene.spacing_mm[0] * scene.spacing_mm[1])))
-    margin = width_px + 3
-    x1, y1 = np.floor(points.min(axis=0) - margin)
-    x2, y2 = np.ceil(points.max(axis=0) + margin)
-    left, top, right, bottom = max(0, int(x1)), max(0, int(y1)), min(film.shape[1], int(x2)), min(film.shape[0], int(y2))
-    box = (float(x1 + 3), float(y1 + 3), float(x2 - 3), float(y2 - 3))
-    if left >= right or top >= bottom:
-        return box
-    canvas = np.zeros(((bottom - top) * _FINE, (right - left) * _FINE), np.uint8)
-    fine = np.round((points - [left, top]) * _FINE * 8).astype(np.int32).reshape(1, -1, 2)
-    cv2.polylines(canvas, list(fine), isClosed=False, color=255, thickness=max(1, round(width_px * _FINE)), shift=3)
-    _add_canvas(film, canvas, (left, top), rise=rise, blur_px=blur_px)
-    return box
-
-
-def _add_canvas(film: Film, canvas: NDArray[np.uint8], corner: tuple[int, int], *, rise: float, blur_px: float) -> None:
-    left, top = corner
-    size = (canvas.shape[1] // _FINE, canvas.shape[0] // _FINE)
-    shadow = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).reshape(size[::-1]).astype(np.float32) / np.float32(255)
-    shadow = np.asarray(cv2.GaussianBlur(shadow, (0, 0), blur_px), dtype=np.float32).reshape(size[::-1])
-    film[top : top + size[1], left : left + size[0]] += np.float32(rise) * shadow
-
-
-def _bend(
-    start: tuple[float, float], end: tuple[float, float], rng: np.random.Generator, *, sway: float
-) -> NDArray[np.float64]:
-    """Points of a smooth bent line from ``start`` to ``end``; ``sway`` is its bend over its length."""
-    first, last = np.asarray(start), np.asarray(end)
-    aside = np.array([-(last - first)[1], (last - first)[0]]) * sway
-    inner_1 = first + (last - first) * 0.33 + aside * rng.normal()
-    inner_2 = first + (last - first) * 0.67 + aside * rng.normal()
-    t = np.linspace(0, 1, 48)[:, None]
-    curve: NDArray[np.float64] = (
-        (1 - t) ** 3 * first + 3 * (1 - t) ** 2 * t * inner_1 + 3 * (1 - t) * t**2 * inner_2 + t**3 * last
-    )
-    return curve
 
 
 def _draw_line(film: Film, rng: np.random.Generator, scene: DistractorScene) -> list[Box]:
@@ -143,11 +65,11 @@ def _draw_line(film: Film, rng: np.random.Generator, scene: DistractorScene) -> 
         float(rng.choice([-0.1, 1.1])) if rng.random() < 0.6 else rng.uniform(0.3, 0.7), rng.uniform(-0.15, 0.3)
     )
     end = scene.point(rng.uniform(0.2, 0.8), rng.uniform(0.3, 1.1))
-    curve = _bend(start, end, rng, sway=0.2)
+    curve = bend(start, end, rng, sway=0.2)
     width, rise = rng.uniform(1.2, 3.5), rng.uniform(0.06, 0.3) * scene.grey.width
-    box = _stroke(film, curve, width_mm=width, rise=rise, scene=scene)
+    box = stroke(film, curve, width_mm=width, rise=rise, scene=scene)
     if width > 2.6:
-        _stroke(film, curve, width_mm=width - 1.4, rise=-0.7 * rise, scene=scene)
+        stroke(film, curve, width_mm=width - 1.4, rise=-0.7 * rise, scene=scene)
     return [box]
 
 
@@ -164,26 +86,9 @@ def _draw_electrode(film: Film, rng: np.random.Generator, scene: DistractorScene
             )
         if rng.random() < 0.7:
             end = scene.point(rng.uniform(-0.2, 1.2), rng.uniform(-0.1, 1.2))
-            _stroke(film, _bend(centre, end, rng, sway=0.25), width_mm=rng.uniform(1.0, 1.8), rise=1.2 * rise, scene=scene)
+            stroke(film, bend(centre, end, rng, sway=0.25), width_mm=rng.uniform(1.0, 1.8), rise=1.2 * rise, scene=scene)
         boxes.append(box)
     return boxes
-
-
-def add_disc(
-    film: Film, centre: tuple[float, float], *, diameter_mm: float, rise: float, scene: DistractorScene, softness: float = 0.05
-) -> Box:
-    """Add an even disc whose edge is ``softness`` of its radius wide (0.05 is sharp, as only artificial things are)."""
-    half_y, half_x = (diameter_mm / 2 / side for side in scene.spacing_mm)
-    x, y = centre
-    box = (x - half_x, y - half_y, x + half_x, y + half_y)
-    left, top = max(0, int(box[0] - 2)), max(0, int(box[1] - 2))
-    right, bottom = min(film.shape[1], int(box[2]) + 4), min(film.shape[0], int(box[3]) + 4)
-    if left < right and top < bottom:
-        rows = ((np.arange(top, bottom) + 0.5 - y) / half_y).astype(np.float32)[:, None]
-        columns = ((np.arange(left, right) + 0.5 - x) / half_x).astype(np.float32)[None]
-        edge = np.float32(max(softness, 0.8 / max(half_x, half_y)))
-        film[top:bottom, left:right] += np.float32(rise) * np.clip((1 - np.hypot(rows, columns)) / edge + 0.5, 0, 1)
-    return box
 
 
 def _draw_rib_crossing(film: Film, rng: np.random.Generator, scene: DistractorScene) -> list[Box]:
@@ -199,7 +104,7 @@ def _draw_rib_crossing(film: Film, rng: np.random.Generator, scene: DistractorSc
             start, end = (x + shift - outwards * half_x, y - half_y), (x + shift + outwards * half_x, y + half_y)
             rise = rng.uniform(0.04, 0.12) * scene.grey.width
             width = rng.uniform(6, 10)
-            box = _stroke(film, _bend(start, end, rng, sway=0.06), width_mm=width, rise=rise, scene=scene, blur_px=1.5)
+            box = stroke(film, bend(start, end, rng, sway=0.06), width_mm=width, rise=rise, scene=scene, blur_px=1.5)
         boxes.append(box)
     return boxes
 
@@ -251,15 +156,15 @@ def _draw_marker(film: Film, rng: np.random.Generator, scene: DistractorScene) -
     side = min(side, height - y, width - x)
     if side < 4:
         return []
-    canvas = np.zeros((side * _FINE, side * _FINE), np.uint8)
-    scale = side * _FINE / 34
+    canvas = np.zeros((side * FINE, side * FINE), np.uint8)
+    scale = side * FINE / 34
     letter = str(rng.choice(["L", "R", "PA", "AP"]))[: 1 if rng.random() < 0.8 else 2]
     cv2.putText(
-        canvas, letter, (2 * _FINE, int(side * _FINE * 0.85)), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, max(2, side * _FINE // 9)
+        canvas, letter, (2 * FINE, int(side * FINE * 0.85)), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, max(2, side * FINE // 9)
     )
     if rng.random() < 0.3:
-        cv2.circle(canvas, (side * _FINE // 2,) * 2, side * _FINE // 2 - 2, 255, max(1, _FINE))
-    _add_canvas(film, canvas, (x, y), rise=rng.uniform(1.0, 2.2) * scene.grey.width, blur_px=0.6)
+        cv2.circle(canvas, (side * FINE // 2,) * 2, side * FINE // 2 - 2, 255, max(1, FINE))
+    add_canvas(film, canvas, (x, y), rise=rng.uniform(1.0, 2.2) * scene.grey.width, blur_px=0.6)
     return [(float(x), float(y), float(x + side), float(y + side))]
 
 
@@ -272,7 +177,29 @@ def _draw_clips(film: Film, rng: np.random.Generator, scene: DistractorScene) ->
         angle, half = rng.uniform(0, np.pi), rng.uniform(1.5, 4.0)
         step = np.array([np.cos(angle) / scene.spacing_mm[1], np.sin(angle) / scene.spacing_mm[0]]) * half
         rise = rng.uniform(0.3, 0.8) * scene.grey.width
-        boxes.append(_stroke(film, np.stack([middle - step, middle + step]), width_mm=1.2, rise=rise, scene=scene, blur_px=0.5))
+        boxes.append(stroke(film, np.stack([middle - step, middle + step]), width_mm=1.2, rise=rise, scene=scene, blur_px=0.5))
+    return boxes
+
+
+def _draw_snap(film: Film, rng: np.random.Generator, scene: DistractorScene) -> list[Box]:
+    """Metal snaps of ECG leads: a dense ring with a hub, the crimp of its wire beside it, and the wire."""
+    boxes = []
+    for _ in range(int(rng.integers(1, 5))):
+        centre = scene.point(rng.uniform(-0.05, 1.05), rng.uniform(0.0, 1.05))
+        diameter, rise = rng.uniform(8, 15), rng.uniform(0.15, 1.3) * scene.grey.width
+        box = add_disc(film, centre, diameter_mm=diameter, rise=rise, scene=scene, softness=0.12)
+        hole = diameter * rng.uniform(0.35, 0.65)
+        add_disc(film, centre, diameter_mm=hole, rise=-rng.uniform(0.3, 0.9) * rise, scene=scene, softness=0.2)
+        if rng.random() < 0.7:
+            add_disc(film, centre, diameter_mm=0.5 * hole, rise=rng.uniform(0.4, 1.0) * rise, scene=scene, softness=0.3)
+        end = scene.point(rng.uniform(-0.2, 1.2), rng.uniform(-0.1, 1.2))
+        wire = bend(centre, end, rng, sway=0.25)
+        length_mm = np.hypot(*((wire - wire[0]) * scene.spacing_mm[::-1]).T)
+        crimp = wire[(length_mm > 0.4 * diameter) & (length_mm < diameter * rng.uniform(1.0, 1.6))]
+        if len(crimp) > 1:
+            stroke(film, crimp, width_mm=rng.uniform(2.5, 5.0), rise=rng.uniform(0.5, 1.0) * rise, scene=scene)
+        stroke(film, wire, width_mm=rng.uniform(1.0, 2.0), rise=rng.uniform(0.05, 0.3) * scene.grey.width, scene=scene)
+        boxes.append(box)
     return boxes
 
 
@@ -284,4 +211,5 @@ _DRAW: Final[Mapping[DistractorKind, Callable[[Film, np.random.Generator, Distra
     "nipples": _draw_nipples,
     "marker": _draw_marker,
     "clips": _draw_clips,
+    "snap": _draw_snap,
 }

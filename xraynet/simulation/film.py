@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from xraynet.findings import LabelState, NoduleAnnotations
 from xraynet.geometry import Boxes, clip_boxes, diameters_mm, empty_boxes
 from xraynet.radiograph import Radiograph
-from xraynet.simulation.distractor import DistractorConfig, DistractorScene, draw_distractors
+from xraynet.simulation.distractor import DistractorConfig, draw_distractors
 from xraynet.simulation.grey import GreyRange, lung_side_px, measure_grey_range
 from xraynet.simulation.nodule import NoduleConfig, SimulatedNodule, draw_diameter, draw_nodule
 from xraynet.simulation.place import PlaceMap, choose_place, map_places
+from xraynet.simulation.scene import DistractorScene
 from xraynet.simulation.shadow import add_nodule
 
 SIMULATOR_VERSION: Final = 1
