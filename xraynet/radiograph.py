@@ -123,7 +123,10 @@ class GreyScale:
 
 @dataclass(frozen=True)
 class PatientIdentity:
-    """Who the film shows, as the file says it. Never logged; printed only where ``--identify`` asks for it."""
+    """Who the film shows, as the file says it. Never logged; printed only where ``--identify`` asks for it.
+
+    ``sop_instance_uid`` is the film's own name among all DICOM objects: labels may call it so.
+    """
 
     name: str = ""
     patient_id: str = ""
@@ -132,6 +135,7 @@ class PatientIdentity:
     accession_number: str = ""
     study_date: str = ""
     study_uid: str = ""
+    sop_instance_uid: str = ""
 
     def __repr__(self) -> str:
         return "PatientIdentity(withheld)"

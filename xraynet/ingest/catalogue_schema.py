@@ -9,6 +9,7 @@ compared, not trained on.
 import hashlib
 import json
 import math
+import re
 from typing import Final
 
 import pandas as pd
@@ -68,6 +69,7 @@ ANNOTATIONS_SCHEMA: Final = pa.schema(
     ]
 )
 
+_PERSON: Final = re.compile(r"reader-[0-9a-f]{12}")
 _PROVENANCE: Final = frozenset({"table", "line"})
 _ADDED: Final = frozenset({"study_key", "day"})
 
@@ -78,7 +80,7 @@ def fingerprint_catalogue(films: pd.DataFrame, annotations: pd.DataFrame) -> str
     """The SHA-256 of what the tables say, 64 hex digits: the same whatever the order of rows, machine, folder or salt.
 
     Patient and study keys depend on the site's salt, so patients and studies enter as the smallest key among their films,
-    and days as days since the patient's first film. Where a label stands (table, line) is its provenance, not what it
+    and days as days since the patient's first film; readers whom sources call by name enter as what they marked. Where a label stands (table, line) is its provenance, not what it
     says, and stays out; so do columns of a later version in which nothing is known.
     """
     first_film, first_of_study = (
@@ -90,7 +92,10 @@ def fingerprint_catalogue(films: pd.DataFrame, annotations: pd.DataFrame) -> str
         day=films["day"] - films.groupby("patient_key")["day"].transform("min"),
     )
     digest = hashlib.sha256()
+    names_of_persons = _name_by_marks(films, annotations)
     for table, schema in ((said, FILMS_SCHEMA), (annotations, ANNOTATIONS_SCHEMA)):
+        if names_of_persons:
+            table = _rename_persons(table, names_of_persons)
         unknown = {name for name in _ADDED & set(schema.names) if table[name].isna().all()}
         names = [name for name in schema.names if name not in _PROVENANCE | unknown]
         columns = [[_canonical(value) for value in table[name].tolist()] for name in names]
@@ -99,6 +104,30 @@ def fingerprint_catalogue(films: pd.DataFrame, annotations: pd.DataFrame) -> str
         for row in rows:
             digest.update(row.encode("ascii"))
     return digest.hexdigest()
+
+
+def _name_by_marks(films: pd.DataFrame, annotations: pd.DataFrame) -> dict[str, str]:
+    """For each person's pseudonym, a name that follows from what that person read and marked."""
+    marks: dict[str, list[str]] = {}
+    for key, readers in zip(films["key"], films["readers"], strict=True):
+        for person in _PERSON.findall(" ".join(map(str, readers))):
+            marks.setdefault(person, []).append(str(key))
+    sides = annotations[["key", "reader", "x1", "y1", "x2", "y2", "class_name"]].itertuples(index=False)
+    for key, reader, *mark in sides:
+        for person in _PERSON.findall(str(reader)):
+            marks.setdefault(person, []).append(" ".join(format(_canonical(part)) for part in (key, *mark)))
+    return {
+        person: f"reader-{hashlib.sha256(json.dumps(sorted(read)).encode()).hexdigest()[:12]}" for person, read in marks.items()
+    }
+
+
+def _rename_persons(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    def rename(text: str) -> str:
+        return _PERSON.sub(lambda found: names.get(found[0], found[0]), text)
+
+    if "reader" in table:
+        return table.assign(reader=[rename(one) if isinstance(one, str) else one for one in table["reader"]])
+    return table.assign(readers=table["readers"].map(lambda readers: [rename(str(one)) for one in readers]))
 
 
 def _canonical(value: object) -> object:

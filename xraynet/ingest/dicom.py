@@ -107,4 +107,5 @@ def _read_identity(dataset: Dataset) -> PatientIdentity:
         accession_number=read_text(dataset, "AccessionNumber"),
         study_date=read_text(dataset, "StudyDate"),
         study_uid=read_text(dataset, "StudyInstanceUID"),
+        sop_instance_uid=read_text(dataset, "SOPInstanceUID"),
     )

@@ -55,11 +55,14 @@ def _byte_order(head: bytes) -> Literal["little", "big"]:
     return "big" if head[0] == 0 else "little"
 
 
-def parse_dicom(content: bytes, *, limits: DecodeLimits) -> ParsedDicom:
-    """The dataset in ``content``. Raises FilmFailed where it is damaged, cut, or unfolds beyond ``limits``."""
+def parse_dicom(content: bytes, *, limits: DecodeLimits, defer_bytes: int | None = _DEFER_BYTES) -> ParsedDicom:
+    """The dataset in ``content``. Raises FilmFailed where it is damaged, cut, or unfolds beyond ``limits``.
+
+    Elements above ``defer_bytes`` stay where they are; None: none does.
+    """
     try:
         with quiet_pydicom():
-            return _parse(content, limits)
+            return _parse(content, limits, defer_bytes)
     except FilmFailed:
         raise
     except EOFError:
@@ -68,7 +71,7 @@ def parse_dicom(content: bytes, *, limits: DecodeLimits) -> ParsedDicom:
         raise FilmFailed(f"the DICOM file cannot be parsed ({type(error).__name__})", code="damaged") from None
 
 
-def _parse(content: bytes, limits: DecodeLimits) -> ParsedDicom:
+def _parse(content: bytes, limits: DecodeLimits, defer_bytes: int | None) -> ParsedDicom:
     # Not dcmread: it unfolds a deflated file whole before anyone can ask how large it is.
     stream = BytesIO(content)
     stream.seek(132 if content[128:132] == b"DICM" else 0)
@@ -81,12 +84,15 @@ def _parse(content: bytes, limits: DecodeLimits) -> ParsedDicom:
     start = stream.tell()
     if stated == DeflatedExplicitVRLittleEndian:
         unfolded = _inflate(memoryview(content)[start:], limits)
-        return ParsedDicom(_read(unfolded, 0, ExplicitVRLittleEndian), unfolded, ExplicitVRLittleEndian)
+        whole = _read(unfolded, 0, ExplicitVRLittleEndian, defer_bytes=defer_bytes)
+        return ParsedDicom(whole, unfolded, ExplicitVRLittleEndian)
     syntax = UID(stated) if stated else _guess_syntax(content[start : start + 8])
-    return ParsedDicom(_read(content, start, syntax), content, syntax)
+    return ParsedDicom(_read(content, start, syntax, defer_bytes=defer_bytes), content, syntax)
 
 
-def _read(content: bytes, start: int, syntax: UID, *, before_pixels: bool = False) -> Dataset:
+def _read(
+    content: bytes, start: int, syntax: UID, *, before_pixels: bool = False, defer_bytes: int | None = _DEFER_BYTES
+) -> Dataset:
     stream = BytesIO(content)
     stream.seek(start)
     return read_dataset(
@@ -94,7 +100,7 @@ def _read(content: bytes, start: int, syntax: UID, *, before_pixels: bool = Fals
         is_implicit_VR=syntax == ImplicitVRLittleEndian,
         is_little_endian=syntax != ExplicitVRBigEndian,
         stop_when=(lambda tag, _vr, _length: tag >> 16 >= 0x7FE0) if before_pixels else None,
-        defer_size=_DEFER_BYTES,
+        defer_size=defer_bytes,
     )
 
 

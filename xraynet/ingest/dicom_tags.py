@@ -72,6 +72,11 @@ def read_first_item(dataset: Dataset, keyword: str) -> Dataset | None:
     return item if isinstance(item, Dataset) else None
 
 
+def read_items(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
+    """All items of a sequence."""
+    return tuple(item for item in _read_values(dataset, keyword) if isinstance(item, Dataset))
+
+
 def read_bytes(dataset: Dataset, keyword: str) -> bytes | None:
     """The value of a binary element (OB, OW), or None where it is absent or was read as something else."""
     value = next(iter(_read_values(dataset, keyword)), None)

@@ -26,7 +26,11 @@ _QUEUED_PER_WORKER: Final = 4
 
 @dataclass(frozen=True)
 class FilmRecord:
-    """What a catalogue keeps of one decoded film. ``patient`` (issuer, id) and study are hashed before anything is written."""
+    """What a catalogue keeps of one decoded film.
+
+    ``patient`` (issuer, id) and study are hashed before anything is written; ``sop_instance_uid`` finds the film's labels and
+    is not written at all.
+    """
 
     sha256: str
     pixel_hash: str
@@ -42,6 +46,7 @@ class FilmRecord:
     patient: tuple[str, str] | None = field(default=None, repr=False)
     study_uid: str = field(default="", repr=False)
     study_date: str = field(default="", repr=False)
+    sop_instance_uid: str = field(default="", repr=False)
 
     @property
     def key(self) -> str:
@@ -60,7 +65,9 @@ class InspectedFilm:
     @property
     def identities(self) -> tuple[tuple[IdentityKind, str], ...]:
         """All that the film is known by besides its name; none where the file could not even be opened."""
-        return (("sha256", self.outcome.sha256),) if self.outcome.sha256 else ()
+        uid = self.record.sop_instance_uid if self.record is not None else ""
+        known: tuple[tuple[IdentityKind, str], ...] = (("sha256", self.outcome.sha256), ("sop-instance-uid", uid))
+        return tuple((kind, value) for kind, value in known if value)
 
 
 def inspect_film(file: FoundFile, *, read_film: ReadFilm) -> InspectedFilm:
@@ -107,6 +114,7 @@ def _record_of(radiograph: Radiograph) -> FilmRecord:
         patient=(identity.issuer, identity.patient_id) if identity.patient_id.strip() else None,
         study_uid=identity.study_uid,
         study_date=identity.study_date,
+        sop_instance_uid=identity.sop_instance_uid,
     )
 
 

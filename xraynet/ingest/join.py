@@ -72,7 +72,9 @@ class _Finder:
         """The films that the labels may mean: none, one, or several."""
         if said.identity is not None:
             return frozenset(self._by_identity.get(said.identity, ()))
-        return self._by_name.find(said.film)
+        # Any table may call a film by its SOP Instance UID, which says more than what its file is called.
+        known = self._by_identity.get(("sop-instance-uid", said.film.strip()))
+        return frozenset(known) if known else self._by_name.find(said.film)
 
 
 def _keep_nearest(names: list[str], path: Path, table: LabelTable, key: str, issues: list[LabelIssue]) -> list[str]:

@@ -26,6 +26,7 @@ WHAT_TO_DO: Final[dict[IssueKind, str]] = {
     "film-frame-differs": "films of other proportions than their labels' frame, boxes not used: were they cropped?",
     "contradiction": "rows that contradict each other",
     "unreadable-value": "values that could not be read",
+    "report-not-used": "structured reports that could not be read, stand twice, or were replaced by a later version",
 }
 
 

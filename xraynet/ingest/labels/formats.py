@@ -16,6 +16,8 @@ from xraynet.ingest.labels.pascal_voc import read_pascal_voc
 from xraynet.ingest.labels.plain_csv import read_plain_csv
 from xraynet.ingest.labels.records import LabelTable, merge_tables, rename_readers
 from xraynet.ingest.labels.review import read_review
+from xraynet.ingest.labels.sr import read_sr
+from xraynet.ingest.labels.sr_observer import NamePerson, withhold_person
 from xraynet.ingest.labels.vindr import read_vindr
 
 
@@ -33,14 +35,18 @@ class LabelFormat(StrEnum):
     LIDC_DRR = "lidc-drr"
     REVIEW = "review"
     REVIEW_FIRST = "review-first"
+    SR = "sr"
 
 
 NAMING_PEOPLE: Final = frozenset({LabelFormat.REVIEW, LabelFormat.REVIEW_FIRST})
-"""The formats whose readers are persons by name, which a catalogue never holds."""
+"""The formats whose readers are all persons by name, which a catalogue never holds. (In reports, some are devices.)"""
 
 
-def read_labels(path: Path, *, label_format: LabelFormat) -> LabelTable:
-    """The labels in one table of that format. Raises LabelError where it cannot be understood."""
+def read_labels(path: Path, *, label_format: LabelFormat, name_person: NamePerson = withhold_person) -> LabelTable:
+    """The labels in one table of that format. Raises LabelError where it cannot be understood.
+
+    ``name_person`` makes pseudonyms of readers whom a format knows by name.
+    """
     match label_format:
         case LabelFormat.NIH:
             return read_nih(path)
@@ -64,10 +70,12 @@ def read_labels(path: Path, *, label_format: LabelFormat) -> LabelTable:
             return read_review(path, look="final")
         case LabelFormat.REVIEW_FIRST:
             return read_review(path, look="first")
+        case LabelFormat.SR:
+            return read_sr(path, name_person=name_person)
 
 
 def read_all_labels(
-    paths: Sequence[Path], *, formats: Sequence[LabelFormat], name_reader: Callable[[str], str] = str
+    paths: Sequence[Path], *, formats: Sequence[LabelFormat], name_reader: Callable[[str], str] | None = None
 ) -> LabelTable:
     """Several tables about one set of films, merged film by film.
 
@@ -81,7 +89,10 @@ def read_all_labels(
             f"there are {len(paths)} label files and {len(formats)} formats; give one format for all, or one for each"
         )
     tables = [
-        rename_readers(read_labels(path, label_format=label_format), name_reader if label_format in NAMING_PEOPLE else str)
+        rename_readers(
+            read_labels(path, label_format=label_format, name_person=name_reader or withhold_person),
+            name_reader if name_reader is not None and label_format in NAMING_PEOPLE else str,
+        )
         for path, label_format in zip(paths, formats, strict=True)
     ]
     return merge_tables(tables)

@@ -25,6 +25,7 @@ IssueKind = Literal[
     "film-frame-differs",
     "contradiction",
     "unreadable-value",
+    "report-not-used",
 ]
 """What can be wrong with a label. Each is reported with its line; none is passed over in silence."""
 
@@ -72,8 +73,8 @@ class BoxRow:
     frame: tuple[int, int] | None = None
 
 
-IdentityKind = Literal["sha256"]
-"""By what a source may know a film besides its name: the SHA-256 of its file."""
+IdentityKind = Literal["sha256", "sop-instance-uid"]
+"""By what a source may know a film besides its name: the SHA-256 of its file, or its SOP Instance UID (never kept)."""
 
 
 @dataclass(frozen=True)
