@@ -13,6 +13,7 @@ from reports import MASS, Region, group, person, square, write_report
 
 from xraynet.ingest.build import IngestConfig, build_catalogue
 from xraynet.ingest.catalogue import Catalogue
+from xraynet.ingest.dicom_quiet import quiet_pydicom
 from xraynet.ingest.labels.formats import LabelFormat
 from xraynet.ingest.report import IngestReport
 from xraynet.ingest.split import SplitConfig
@@ -153,7 +154,8 @@ def test_what_a_reader_said_on_the_review_page_comes_back(
         plane="detector",
         sha256=made.film.sha256,
     )
-    (tmp_path / "reader.dcm").write_bytes(make_reader_report(report, source=made.source).content)
+    with quiet_pydicom():
+        (tmp_path / "reader.dcm").write_bytes(make_reader_report(report, source=made.source).content)
     catalogue, said = ingest(tmp_path / "films", tmp_path / "reader.dcm", out=tmp_path / "catalogue")
     assert said.issues == ()
     assert list(catalogue.films["label_state"]) == [state]

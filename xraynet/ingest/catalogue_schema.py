@@ -80,8 +80,9 @@ def fingerprint_catalogue(films: pd.DataFrame, annotations: pd.DataFrame) -> str
     """The SHA-256 of what the tables say, 64 hex digits: the same whatever the order of rows, machine, folder or salt.
 
     Patient and study keys depend on the site's salt, so patients and studies enter as the smallest key among their films,
-    and days as days since the patient's first film; readers whom sources call by name enter as what they marked. Where a label stands (table, line) is its provenance, not what it
-    says, and stays out; so do columns of a later version in which nothing is known.
+    and days as days since the patient's first film; readers whom sources call by name enter as what they marked. Where a
+    label stands (table, line) is its provenance, not what it says, and stays out; so do columns of a later version in which
+    nothing is known.
     """
     first_film, first_of_study = (
         films.dropna(subset=[name]).groupby(name)["key"].min() for name in ("patient_key", "study_key")
