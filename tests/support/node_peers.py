@@ -66,7 +66,6 @@ def send(
         entity.add_requested_context(sop_class, syntax)
     arguments = {} if tls is None else {"tls_args": (tls, "localhost")}
     association = entity.associate("127.0.0.1", port, ae_title=called, **arguments)  # type: ignore[arg-type]
-    connection = association.dul.socket.socket if association.dul.socket is not None else None
     answers: list[int | None] = []
     for dataset in datasets:
         if not association.is_established:
@@ -80,8 +79,6 @@ def send(
         answers.append(int(answer.Status) if "Status" in answer else None)
     if association.is_established:
         association.release()
-    if connection is not None:  # pynetdicom leaves it open where the peer hung up first
-        connection.close()
     return answers
 
 

@@ -21,8 +21,9 @@ from xraynet.service.node.log import NodeLog
 from xraynet.service.node.options import NodeOptions
 from xraynet.service.node.peers import Archive
 from xraynet.service.node.records import Delivery, ResultEntry
-from xraynet.service.node.server import close_quietly, make_entity
+from xraynet.service.node.server import make_entity
 from xraynet.service.node.services import FALLBACK_SYNTAXES
+from xraynet.service.node.sockets import mend_closing
 from xraynet.service.node.tls import make_client_context
 
 Verdict = Literal["stored", "again", "refused"]
@@ -104,6 +105,7 @@ class Courier:
     ) -> None:
         """Raises ServiceError where the TLS files are no good."""
         pynetdicom_config.LOG_HANDLER_LEVEL = "none"
+        mend_closing()
         install_decoders()
         self._queue, self._archive, self._options = queue, archive, options
         self._log, self._counters, self._now = log, counters, now
@@ -165,7 +167,6 @@ class Courier:
         """Send results over one association and keep what the archive says. Raises _NotNow where it could not take all."""
         parcels = [self._read(sha256, entry) for sha256, entry in results]
         association = self._associate(parcels)
-        connection = association.dul.socket.socket if association.dul.socket is not None else None
         try:
             failed = False
             for parcel in parcels:
@@ -177,7 +178,6 @@ class Courier:
         finally:
             if association.is_established:
                 association.release()
-            close_quietly(connection)
 
     def _read(self, sha256: str, entry: ResultEntry) -> _Parcel:
         with quiet_pydicom():

@@ -1,15 +1,8 @@
-"""The DICOM server: pynetdicom's, with the limits that it leaves to others.
+"""The DICOM server: a peer is judged before anything of it is accepted, and no object is received beyond its limits."""
 
-Every connection has a deadline, TLS handshakes happen in the connection's own thread, no PDU and no object is read beyond
-its limit, and a peer is judged before anything of it is accepted.
-"""
-
-import ssl
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
-from socket import socket as Socket  # noqa: N812
 from socketserver import BaseServer
 from typing import Final, cast
 from weakref import WeakKeyDictionary
@@ -21,13 +14,12 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu import P_DATA_TF
-from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from xraynet.errors import ServiceError
 from xraynet.reporting.dicom_object import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from xraynet.service.node.counters import Counters
 from xraynet.service.node.log import NodeLog
-from xraynet.service.node.options import NodeLimits, NodeOptions
+from xraynet.service.node.options import NodeOptions
 from xraynet.service.node.peers import AllowList
 from xraynet.service.node.reception import Incoming, Reception
 from xraynet.service.node.services import (
@@ -38,14 +30,10 @@ from xraynet.service.node.services import (
     Answer,
     list_transfer_syntaxes,
 )
+from xraynet.service.node.sockets import BoundedServer, mend_closing
 from xraynet.service.node.tls import make_server_context
 
-_LARGEST_NEGOTIATION: Final = 256 << 10
-"""An A-ASSOCIATE-RQ may be larger than a P-DATA-TF: 128 contexts with 20 syntaxes each are about 80 KiB."""
 _COMMAND_BYTES: Final = 4096
-_SPARE_CONNECTIONS: Final = 4
-"""Connections beyond the associations: they get as far as being told that there are too many."""
-_READ_BYTES: Final = 1 << 16
 _PERMANENT, _TRANSIENT, _BY_USER, _CALLING_AE_UNKNOWN, _NO_REASON = 1, 2, 1, 3, 1
 
 
@@ -65,6 +53,7 @@ class DicomServer:
         """Bind the port. Raises ServiceError where it is taken, or where the TLS files are no good."""
         # The standard handlers log commands and negotiations in full.
         pynetdicom_config.LOG_HANDLER_LEVEL = "none"
+        mend_closing()
         self._reception, self._log, self._counters = reception, log, counters
         self._limits = options.limits
         self._allow = AllowList(options.allow)
@@ -76,7 +65,7 @@ class DicomServer:
             entity.add_supported_context(sop_class, list_transfer_syntaxes())
         context = make_server_context(options.tls) if options.tls is not None else None
         try:
-            self._server = _BoundedServer(
+            self._server = BoundedServer(
                 entity, options=options, context=context, handlers=self._handlers(), log=log, counters=counters
             )
         except OSError as error:
@@ -223,102 +212,3 @@ def _to_response(answer: Answer) -> Dataset | int:
     response.Status = answer.status
     response.ErrorComment = answer.comment
     return response
-
-
-class _BoundedHandler(RequestHandler):
-    """A connection whose PDUs are bounded in size, and in the time that each may take."""
-
-    server: "_BoundedServer"
-
-    def _create_association(self) -> Association:
-        association = super()._create_association()
-        association.dul.event_queue.get_nowait()  # the new socket announces the connection once more
-        association.dul.socket = _BoundedSocket(association, cast(Socket, self.request), limits=self.server.limits)
-        return association
-
-
-class _BoundedSocket(AssociationSocket):
-    """Reads no PDU beyond its limit and waits for none beyond its time; closes for good."""
-
-    def __init__(self, association: Association, connection: Socket, *, limits: NodeLimits) -> None:
-        super().__init__(association, client_socket=connection)
-        self._largest = max(limits.max_pdu_bytes, _LARGEST_NEGOTIATION)
-        self._limit_s = limits.network_timeout_s
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        """So many bytes, or what comes before the peer hangs up. An OSError ends the connection."""
-        if nr_bytes > self._largest:
-            raise OSError(f"a PDU of {nr_bytes} bytes was announced; at most {self._largest} are read")
-        deadline = time.monotonic() + self._limit_s
-        received = bytearray()
-        while len(received) < nr_bytes:
-            if self.socket is None or time.monotonic() > deadline:
-                raise TimeoutError
-            piece = self.socket.recv(min(nr_bytes - len(received), _READ_BYTES))
-            if not piece:
-                break
-            received += piece
-        return received
-
-    def _shutdown_socket(self) -> None:
-        connection = self.socket
-        super()._shutdown_socket()
-        close_quietly(connection)
-
-
-def close_quietly(connection: Socket | None) -> None:
-    """Close a connection that pynetdicom leaves open where the peer hung up first."""
-    if connection is not None:
-        with suppress(OSError):
-            connection.close()
-
-
-class _BoundedServer(ThreadedAssociationServer):
-    """Accepts connections; everything that a peer could draw out happens in the connection's own thread."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(
-        self,
-        entity: ApplicationEntity,
-        *,
-        options: NodeOptions,
-        context: ssl.SSLContext | None,
-        handlers: list[evt.EventHandlerType],
-        log: NodeLog,
-        counters: Counters,
-    ) -> None:
-        self.limits, self._log, self._counters = options.limits, log, counters
-        address = (options.bind_host, options.port)
-        super().__init__(
-            entity, address, options.ae_title, entity.supported_contexts, context, handlers, request_handler=_BoundedHandler
-        )
-
-    def get_request(self) -> tuple[Socket, tuple[str, int]]:
-        assert self.socket is not None
-        connection, address = self.socket.accept()
-        connection.settimeout(self.limits.network_timeout_s)
-        return connection, address
-
-    def verify_request(self, request: object, client_address: object) -> bool:
-        del request, client_address
-        return len(self.active_associations) < self.limits.max_associations + _SPARE_CONNECTIONS
-
-    def process_request_thread(self, request: object, client_address: object) -> None:
-        connection = cast(Socket, request)
-        if self.ssl_context is not None:
-            try:
-                connection = self.ssl_context.wrap_socket(connection, server_side=True)
-            except (OSError, ValueError) as error:
-                self._counters.count("tls_failures")
-                self._log.warning(
-                    "tls-failed", address=str(cast(tuple[str, int], client_address)[0]), error=type(error).__name__
-                )
-                self.shutdown_request(connection)
-                return
-        super().process_request_thread(connection, cast(tuple[str, int], client_address))
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        del request, client_address
-        self._log.warning("connection-broke", why="it could not be set up")
