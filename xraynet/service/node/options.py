@@ -46,7 +46,7 @@ class Retention:
 
     ``keep_days``: received films and results, after the archive took the results (after reading, without an archive).
     ``keep_failed_days``: those that failed, were refused by the archive or were kept apart. Readings are the site's to
-    remove: they hold no patient's data. Below ``min_free_gib`` no film is accepted; what is queued goes on.
+    remove: they name no patient. Below ``min_free_gib`` no film is accepted; what is queued goes on.
     """
 
     keep_days: float = 7.0
