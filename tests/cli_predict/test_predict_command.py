@@ -228,6 +228,7 @@ def test_doctor_tells_versions_devices_codecs_and_checkpoints() -> None:
         "JPEG 2000",
         "RLE Lossless",
         "lungs and gate",
+        "de (Deutsch), en (English), es (Español)",
     ):
         assert words in done.output
 

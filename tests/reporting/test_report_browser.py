@@ -1,5 +1,6 @@
 """The report in a real browser, from a file, as a radiologist opens it."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from xraynet.batch.folder import predict_folder
 from xraynet.batch.options import FolderOptions
 from xraynet.ingest.read import read_radiograph
+from xraynet.reporting.language import Language
+from xraynet.reporting.language_files import english, find_language, parse_language
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
@@ -268,3 +271,53 @@ def test_a_picture_of_the_report_shows_film_heat_and_boxes(page: Page, results: 
         colours = np.asarray(image.convert("RGB")).astype(int)
     assert (np.abs(colours - (120, 225, 255)).max(axis=-1) < 12).sum() > 200
     assert ((colours[..., 0] - colours[..., 1]) > 40).sum() > 50
+
+
+def read_one(tmp_path: Path, language: Language) -> tuple[Path, Path]:
+    """The report and the worklist of one film in a language."""
+    write_dicom(tmp_path / "two.dcm", spots.spot_film((90, 120), (230, 290), size=(400, 320)), ImagerPixelSpacing=[0.8, 0.8])
+    out = tmp_path / "out"
+    predict_folder([tmp_path / "two.dcm"], predictor=spots.make_predictor(), out=out, options=FolderOptions(language=language))
+    return next(out.rglob("report.html")), out / "index.html"
+
+
+@pytest.mark.parametrize("width", [1360, 820])
+@pytest.mark.parametrize("code", ["de", "es"])
+def test_long_words_stay_within_their_panels(page: Page, tmp_path: Path, code: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 860})
+    for path in read_one(tmp_path, find_language(code)):
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.lang") == code
+        wide = page.evaluate(
+            """[document.documentElement, ...document.querySelectorAll("aside *, .bar *, .tools *, th, td, h1")].filter(
+                (item) => !(item instanceof SVGElement) && getComputedStyle(item).display !== "inline"
+                    && item.scrollWidth > item.clientWidth + 1).map((item) => item.textContent.slice(0, 60))"""
+        )
+        assert wide == []
+
+
+def test_level_and_width_are_written_in_the_pages_language(page: Page, tmp_path: Path) -> None:
+    page.goto(read_one(tmp_path, find_language("de"))[0].as_uri())
+    page.wait_for_selector("canvas[data-ready=true]")
+    page.evaluate(
+        "document.getElementById('width').value = 8.5; document.getElementById('width').dispatchEvent(new Event('input'))"
+    )
+    press(page, "i", "]")
+    words = page.inner_text("#window-note").split()
+    assert (words[0], words[2], words[4]) == ("Lage", "Breite", "invertiert")
+    assert re.fullmatch(r"\d,\d\d|\d\d+", words[3])
+    assert page.inner_text("#opacity-value") == "60 %"
+
+
+def test_a_page_from_right_to_left_keeps_film_and_boxes_in_place(page: Page, tmp_path: Path) -> None:
+    head = '[language]\ncode = "ar"\nname = "x"\ndate = "dd/MM/yyyy"\npaper = "a4"\n'
+    for path in read_one(tmp_path, parse_language(head, where="ar", fallback=english())):
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == 1360
+    page.goto(path.with_name("readings").joinpath(next(tmp_path.rglob("report.html")).parent.name, "report.html").as_uri())
+    page.wait_for_selector("canvas[data-ready=true]")
+    film, box = page.locator("#film").bounding_box(), page.locator(".box .line").first.bounding_box()
+    assert film is not None
+    assert box is not None
+    assert film["x"] <= box["x"] <= film["x"] + film["width"]
+    assert page.locator("aside").bounding_box()["x"] == 0

@@ -10,6 +10,7 @@ def doctor() -> None:
         ("Devices", _devices()),
         ("DICOM transfer syntaxes", _codecs()),
         ("Checkpoints", _checkpoints()),
+        ("Reports", _reports()),
     ):
         width = max(len(name) for name, _ in lines)
         typer.echo(title)
@@ -76,3 +77,16 @@ def _checkpoints() -> list[tuple[str, str]]:
     except CheckpointError as error:
         lines.append(("lungs and gate", f"not usable: {error}"))
     return lines
+
+
+def _reports() -> list[tuple[str, str]]:
+    from importlib.util import find_spec
+
+    from xraynet.reporting.language_files import find_language, languages_folder, list_languages
+
+    names = [f"{code} ({find_language(code).name})" for code in list_languages()]
+    has_pdf = find_spec("reportlab") is not None
+    return [
+        ("languages", f"{', '.join(names)}  {languages_folder()}"),
+        ("PDF", "yes" if has_pdf else "no: pip install 'xraynet[pdf]'"),
+    ]

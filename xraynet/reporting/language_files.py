@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final, get_args
 
@@ -20,10 +21,14 @@ _HEAD: Final = ("code", "name", "date", "paper")
 _COUNTS: Final = range(1000)
 
 
+def languages_folder() -> Traversable:
+    """Where the shipped language files lie, for whoever wants to copy one."""
+    return resources.files("xraynet.reporting") / "languages"
+
+
 def list_languages() -> list[str]:
     """The codes of the languages that xraynet ships."""
-    folder = resources.files("xraynet.reporting") / "languages"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return sorted(entry.name.removesuffix(".toml") for entry in languages_folder().iterdir() if entry.name.endswith(".toml"))
 
 
 @cache
@@ -35,7 +40,7 @@ def english() -> Language:
 @cache
 def shipped_language(code: str) -> Language:
     """The language that xraynet ships under that code."""
-    text = (resources.files("xraynet.reporting") / "languages" / f"{code}.toml").read_text(encoding="utf-8")
+    text = (languages_folder() / f"{code}.toml").read_text(encoding="utf-8")
     return parse_language(text, where=f"language {code}", fallback=english() if code != REFERENCE else None)
 
 
