@@ -118,6 +118,7 @@ def test_a_warning_carries_what_was_found_over() -> None:
         ("Body Part Examined ist FOOT; erwartet wurde ein Thorax.", "de"),
         ("something new", "en"),
     ]
+    assert retell(["The VOI LUT cannot be read; it was ignored."], language=parse(""))[0].language == "en"
     assert find_language("es").retell("Window Width is 0.5; the window was ignored.") == (
         "Window Width es 0,5; la ventana se ha ignorado."
     )

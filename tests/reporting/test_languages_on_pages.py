@@ -123,6 +123,16 @@ def test_a_german_worklist_says_why_a_film_has_no_analysis() -> None:
     assert 'lang="en" dir="ltr">ZZ</div>' in worklist(find_language("de"))
 
 
+def test_printed_pages_say_the_disclaimer_in_their_language() -> None:
+    style = re.search(r"<style>(.*?)</style>", simulated(find_language("de")), flags=re.DOTALL).group(1)
+    assert 'content: "Nur für Forschungszwecke\\2c  nicht zur Diagnose\\2e "' in style
+    assert "Research use" not in style
+    evil = parse_language(
+        RIGHT_TO_LEFT.replace("ar", "fr") + "[notice]\ndisclaimer = '\" </style><b>'\n", where="fr", fallback=english()
+    )
+    assert "</style><b>" not in simulated(evil)
+
+
 def test_a_right_to_left_language_turns_the_page_and_not_what_a_program_reads() -> None:
     arabic = parse_language(RIGHT_TO_LEFT + '[notice]\ndisclaimer = "للبحث فقط"\n', where="ar", fallback=english())
     page = report(arabic)

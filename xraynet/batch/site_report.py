@@ -8,7 +8,7 @@ from typing import Final
 from xraynet.batch.simulate_site import SiteRun
 from xraynet.batch.site_results import SiteResult, annotations_coco, annotations_csv
 from xraynet.files import write_text_atomically
-from xraynet.reporting.html import content_policy, data_uri, read_part, render_template
+from xraynet.reporting.html import content_policy, data_uri, read_printed_style, render_template
 from xraynet.reporting.language import Language
 from xraynet.reporting.language_files import english
 from xraynet.reporting.words import Told, describe_outcome, retell
@@ -32,7 +32,7 @@ def write_site_run(out: Path, run: SiteRun, *, language: Language | None = None)
 def render_site_run(run: SiteRun, *, language: Language | None = None) -> str:
     """The page, as HTML. It fetches nothing and runs no script; whatever names it shows are escaped."""
     spoken = language or english()
-    style = read_part("evaluation.css")
+    style = read_printed_style("evaluation.css", spoken)
     outcomes = [outcome for outcome in run.result.outcomes if outcome.status != "ok"]
     return render_template(
         "simulation.html.j2",

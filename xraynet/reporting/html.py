@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from xraynet.findings import Finding, Reading
 from xraynet.radiograph import PatientIdentity
+from xraynet.reading_file import DISCLAIMER
 from xraynet.reporting.colour import ColourScale
 from xraynet.reporting.frame import DisplayFrame
 from xraynet.reporting.language import Language
@@ -92,7 +93,19 @@ class PagePart:
 def read_part(*names: str) -> PagePart:
     """The shipped style sheet or script ``names``, one after the other, ready to be put between its tags."""
     folder = resources.files("xraynet.reporting") / "templates"
-    text = "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
+    return _make_part("\n".join((folder / name).read_text(encoding="utf-8") for name in names))
+
+
+@cache
+def read_printed_style(name: str, language: Language) -> PagePart:
+    """The shipped style sheet ``name`` whose printed pages say the disclaimer in ``language`` at their foot."""
+    disclaimer = language.say("notice.disclaimer")
+    # Letters of any kind stand for themselves; whatever else there is could end a CSS string, or the style element.
+    escaped = "".join(letter if letter.isalnum() or letter == " " else f"\\{ord(letter):x} " for letter in disclaimer)
+    return _make_part(str(read_part(name).text).replace(f'"{DISCLAIMER}"', f'"{escaped}"'))
+
+
+def _make_part(text: str) -> PagePart:
     digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
     return PagePart(text=Markup(text), csp_source=f"'sha256-{digest}'")  # noqa: S704 - our own file, not input
 

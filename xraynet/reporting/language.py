@@ -106,13 +106,13 @@ class Language:
         return key in self.messages or (self.fallback is not None and self.fallback.knows(key))
 
     def retell(self, sentence: str, *, table: str = "sentences") -> str | None:
-        """An English text of xraynet's own (a warning, the name of a group) in this language; None where it is not known.
+        """An English text of xraynet's own (a warning, a group's name) in this language; None where it has no words for it.
 
         The texts of that table in the English file are patterns: what stands in their braces is carried over.
         """
         for key, pattern in self._patterns(table):
             met = pattern.fullmatch(sentence)
-            if met is not None:
+            if met is not None and key in self.messages:
                 return self.say(key, **{name: self._localise(value) for name, value in met.groupdict().items()})
         return None
 
