@@ -17,6 +17,11 @@ A, B, C = (make_reading(number).id for number in (1, 2, 3))
 BOX = [10.25, 20.5, 40.75, 60.0]
 
 
+def scan_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_RESCAN_S", "_SCAN_SHARE"):
+        monkeypatch.setattr(f"xraynet.service.review.films.{name}", 0.0)
+
+
 def test_the_worklist_begins_with_the_most_suspicious_film_and_ends_with_the_refused_one(enter: Enter) -> None:
     browser = enter()
     worklist = browser.get("/api/worklist").json()
@@ -201,7 +206,7 @@ def test_a_second_reader_sees_no_one_elses_reading_before_finishing(enter: Enter
 
 
 def test_new_films_appear_while_the_server_runs(enter: Enter, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xraynet.service.review.films._RESCAN_S", 0.0)
+    scan_always(monkeypatch)
     browser = enter()
     film = write_film(results, make_reading(7, scores=(0.95,)))
     assert browser.get("/api/worklist").json()["films"][0]["id"] == film
@@ -220,7 +225,7 @@ def test_a_film_without_report_says_what_is_missing(enter: Enter, results: Path)
 def test_a_reading_stays_with_the_marks_that_the_reader_saw(
     enter: Enter, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xraynet.service.review.films._RESCAN_S", 0.0)
+    scan_always(monkeypatch)
     browser = enter()
     browser.act(A, "accept", detection="d2")
     write_film(results, make_reading(1, scores=(0.7,), path="a.dcm"))
@@ -235,3 +240,19 @@ def test_identity_is_shown_only_where_predict_kept_it(enter: Enter, results: Pat
     browser = enter()
     assert browser.get(f"/api/films/{film}").json()["identity"] == [["Name", "Doe, Jane"], ["ID", "42"]]
     assert "identity" not in browser.get(f"/api/films/{A}").json()
+
+
+def test_a_damaged_reading_is_no_film_until_it_is_whole_again(
+    enter: Enter, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan_always(monkeypatch)
+    damaged = results / "readings" / make_reading(7).id / "reading.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{")
+    (results / "readings" / "0123456789abcdef").mkdir()  # begun, and not yet written
+    (results / "readings" / "notes").mkdir()
+    browser = enter()
+    for _ in range(2):
+        assert len(browser.get("/api/worklist").json()["films"]) == 3
+    write_film(results, make_reading(7))
+    assert len(browser.get("/api/worklist").json()["films"]) == 4

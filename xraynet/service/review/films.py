@@ -18,6 +18,7 @@ from xraynet.reporting.report_file import ReportedFilm, read_reported_film
 
 FILM_ID: Final = re.compile(r"[0-9a-f]{16}")
 _RESCAN_S: Final = 1.0
+_SCAN_SHARE: Final = 20.0
 _REPORTS_KEPT: Final = 3
 
 FileStamp = tuple[int, int, int]
@@ -47,15 +48,19 @@ class FilmFolder:
         self.root = root
         self._lock = threading.RLock()
         self._films: dict[str, ListedFilm] = {}
-        self._scanned_at = float("-inf")
+        self._damaged: dict[str, FileStamp] = {}
+        self._scan_due_at = float("-inf")
         self._reports: dict[str, tuple[FileStamp, ReportedFilm]] = {}
 
     def films(self) -> dict[str, ListedFilm]:
         """Every film that is whole, by id."""
         with self._lock:
-            if time.monotonic() - self._scanned_at > _RESCAN_S:
+            started_at = time.monotonic()
+            if started_at >= self._scan_due_at:
                 self._films = dict(self._scan())
-                self._scanned_at = time.monotonic()
+                now = time.monotonic()
+                # A large folder on a slow disk is looked at less often: at most a twentieth of the time goes into that.
+                self._scan_due_at = now + max(_RESCAN_S, _SCAN_SHARE * (now - started_at))
             return self._films
 
     def find(self, film: str) -> ListedFilm | None:
@@ -114,13 +119,14 @@ class FilmFolder:
         if stamp is None:
             return None
         known = self._films.get(film)
-        if known is not None and known.stamp == stamp:
+        if (known is not None and known.stamp == stamp) or self._damaged.get(film) == stamp:
             return known
         try:
             reading = read_reading(folder / READING_NAME)
             identity = read_identity(folder)
         except (PredictionsError, OSError, ValueError, TypeError):
-            return known  # being replaced this very moment, or damaged: what was known of it still holds
+            self._damaged[film] = stamp
+            return known  # what was known of it still holds
         return ListedFilm(reading, identity, stamp) if reading.id == film else None
 
 
