@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -224,3 +225,28 @@ def test_a_sample_can_be_replayed_from_its_record(film_cache: FilmCache, entries
     placed = sample.record.placement.apply(film_cache.read(entries[7].key).pixels)
     replayed, _ = GreyAugmenter(CONFIG.augment, headroom=film_cache.headroom).apply(placed, seed=sample.record.grey.seed)
     np.testing.assert_array_equal(replayed, sample.pixels)
+
+
+def test_shapes_of_real_nodules_are_collected_and_drawn_into_free_films(
+    tmp_path: Path, film_folder: Path, make_entry: Callable[..., FilmEntry], fake_lungs: object, preparation: PreparationConfig
+) -> None:
+    film = cv2.imread(str(film_folder / "film1.png"), cv2.IMREAD_GRAYSCALE)
+    assert film is not None
+    rows, columns = np.mgrid[: film.shape[0], : film.shape[1]]
+    # A nodule of 30 pixels in the lung on the image's left, and a box where there is none.
+    bright = film + 90 * np.sqrt(np.maximum(0, 1 - (np.hypot(columns - 62, rows - 130) / 15) ** 2))
+    path = tmp_path / "boxed.png"
+    assert cv2.imwrite(str(path), np.clip(bright, 0, 255).astype(np.uint8))
+    boxed = make_entry(path, state=LabelState.BOXED, boxes=[[47, 115, 77, 145], [150, 115, 170, 135]])
+    free = make_entry(film_folder / "film0.png")
+    cache = build_cache(tmp_path / "c", [boxed, free], catalogue_fingerprint="c", preparation=preparation, lungs=fake_lungs)
+    everywhere = SimulationConfig(distractor=NO_DISTRACTORS, real_shapes_share=1.0)
+    config = replace(CONFIG, simulation_rate=1.0, simulation=everywhere)
+    samples = TrainingSamples(cache, [boxed, free], config=config, seed=1)
+    assert len(samples.shapes) == 1
+    drawn = [samples.draw(SampleRef(epoch, index)) for epoch in range(6) for index in range(2)]
+    nodules = [nodule for sample in drawn if sample.key == free.key for nodule in sample.record.nodules]
+    assert nodules
+    assert {nodule.shape for nodule in nodules} == {0}
+    assert all(not sample.record.nodules for sample in drawn if sample.key == boxed.key)
+    assert TrainingSamples(cache, [boxed, free], config=CONFIG, seed=1).shapes == ()

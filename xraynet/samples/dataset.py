@@ -21,9 +21,11 @@ from xraynet.samples.augment import AppliedGrey, AugmentConfig, GreyAugmenter
 from xraynet.samples.cache import CachedFilm, FilmCache
 from xraynet.samples.order import SampleRef, draw_order
 from xraynet.samples.placement import Placement, PlacementConfig, centre_placement, draw_placement
+from xraynet.samples.shapes import collect_shapes
 from xraynet.simulation import SimulatedFilm, SimulatedNodule, SimulationConfig, simulate_array
 from xraynet.simulation.film import LUNG_SIDE_MM
 from xraynet.simulation.grey import contrast_to_noise, lung_side_px
+from xraynet.simulation.shape import NoduleShape
 
 _SAMPLE_STREAM: Final = 2
 _LEAST_LUNG: Final = 0.02
@@ -105,7 +107,8 @@ class TrainingSamples:
     """The training films of a cache, sample by sample: ``draw(ref)`` is the same whenever and wherever it is called.
 
     ``entries``: boxed and free films; those of unknown state are left out (``num_unknown``), and so are those that the
-    cache reported as unreadable (``num_unreadable``). Raises CatalogueError where nothing is left, or where a film is
+    cache reported as unreadable (``num_unreadable``). ``shapes``: of the real nodules among them, where they are drawn into
+    others. Raises CatalogueError where nothing is left, or where a film is
     neither in the cache nor among its failures.
     """
 
@@ -129,6 +132,7 @@ class TrainingSamples:
             find_consensus(entry.annotations, num_readers=len(entry.readers), config=config.consensus) for entry in known
         ]
         self._augmenter = GreyAugmenter(config.augment, headroom=cache.headroom)
+        self.shapes = collect_shapes(cache, known) if config.simulation.real_shapes_share else ()
 
     def __len__(self) -> int:
         return self.config.films_per_epoch or len(self.entries)
@@ -167,7 +171,8 @@ class TrainingSamples:
     def _simulate(self, film: CachedFilm, entry: FilmEntry, rng: np.random.Generator) -> SimulatedFilm | None:
         wanted = entry.annotations.state is LabelState.FREE and rng.random() < self.config.simulation_rate
         # Nodules go into films known to be free of them, and never where nobody knows the lungs to be.
-        return simulate_in_film(film, rng=rng, config=self.config.simulation, num_nodules=None if wanted else 0)
+        num_nodules = None if wanted else 0
+        return simulate_in_film(film, rng=rng, config=self.config.simulation, num_nodules=num_nodules, shapes=self.shapes)
 
     def _place(self, film: CachedFilm, boxes: Boxes, rng: np.random.Generator) -> Placement:
         size, frame = film.record.net_size, self.config.frame_size
@@ -196,7 +201,12 @@ class TrainingSamples:
 
 
 def simulate_in_film(
-    film: CachedFilm, *, rng: np.random.Generator, config: SimulationConfig, num_nodules: int | None
+    film: CachedFilm,
+    *,
+    rng: np.random.Generator,
+    config: SimulationConfig,
+    num_nodules: int | None,
+    shapes: Sequence[NoduleShape] = (),
 ) -> SimulatedFilm | None:
     """Distractors and nodules in a prepared film (``num_nodules`` 0: distractors only); None where its lungs are unknown.
 
@@ -211,7 +221,13 @@ def simulate_in_film(
         assert side_px is not None, "a film with lung has a lung box"
         millimetres = LUNG_SIDE_MM / side_px
     return simulate_array(
-        film.pixels, lung_mask=mask, mm_per_pixel=millimetres, rng=rng, config=config, num_nodules=num_nodules
+        film.pixels,
+        lung_mask=mask,
+        mm_per_pixel=millimetres,
+        rng=rng,
+        config=config,
+        num_nodules=num_nodules,
+        shapes=shapes,
     )
 
 

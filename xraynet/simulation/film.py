@@ -17,6 +17,7 @@ from xraynet.simulation.nodule import NoduleConfig, SimulatedNodule, draw_diamet
 from xraynet.simulation.place import PlaceMap, choose_place, map_places
 from xraynet.simulation.scene import DistractorScene
 from xraynet.simulation.shadow import add_nodule
+from xraynet.simulation.shape import NoduleShape
 
 SIMULATOR_VERSION: Final = 1
 """Raised by every change after which a seed draws another film: figures on simulated nodules name it."""
@@ -33,6 +34,7 @@ class SimulationConfig:
 
     ``hidden_share`` of the nodules lie behind heart and diaphragm. A nodule that is drawn fainter than
     ``least_contrast`` times the deviation of its surroundings is made that strong, up to ``most_boost`` times.
+    ``real_shapes_share``: the part of the nodules that take a real nodule's shape, where shapes are given.
     """
 
     nodule: NoduleConfig = field(default_factory=NoduleConfig)
@@ -41,12 +43,15 @@ class SimulationConfig:
     hidden_share: float = 0.2
     least_contrast: float = 1.5
     most_boost: float = 2.5
+    real_shapes_share: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.num_nodules_weights or min(self.num_nodules_weights) < 0 or sum(self.num_nodules_weights) <= 0:
             raise ValueError("num_nodules_weights needs at least one weight above 0 and none below")
         if not 0 <= self.hidden_share <= 1:
             raise ValueError(f"hidden_share is {self.hidden_share}; 0 to 1 was expected")
+        if not 0 <= self.real_shapes_share <= 1:
+            raise ValueError(f"real_shapes_share is {self.real_shapes_share}; 0 to 1 was expected")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +72,13 @@ def simulate_array(
     rng: np.random.Generator,
     config: SimulationConfig,
     num_nodules: int | None = None,
+    shapes: Sequence[NoduleShape] = (),
 ) -> SimulatedFilm:
     """New pixels with distractors and nodules added; ``pixels`` (any scale, bright = dense) are left alone.
 
     ``mm_per_pixel``: one number for square pixels, or (row, column). ``num_nodules``: how many are wanted (0: only
     distractors); None draws at least one. Fewer are drawn where there is no lung or no room. Nothing is clipped.
+    ``shapes``: real ones, of which ``config.real_shapes_share`` of the nodules take one.
     """
     spacing = (mm_per_pixel, mm_per_pixel) if isinstance(mm_per_pixel, int | float) else mm_per_pixel
     grey = measure_grey_range(pixels, lung_mask)
@@ -80,7 +87,9 @@ def simulate_array(
         drawn, rng, scene=DistractorScene.of(lung_mask, spacing_mm=spacing, grey=grey), config=config.distractor
     )
     wanted = draw_num_nodules(rng, config=config) if num_nodules is None else num_nodules
-    nodules, boxes = _add_nodules(drawn, rng, map_places(lung_mask), spacing=spacing, grey=grey, config=config, wanted=wanted)
+    nodules, boxes = _add_nodules(
+        drawn, rng, map_places(lung_mask), spacing=spacing, grey=grey, config=config, wanted=wanted, shapes=shapes
+    )
     away = np.array([item.box for item in distractors], dtype=np.float32).reshape(-1, 4)
     return SimulatedFilm(pixels=drawn, boxes=boxes, nodules=nodules, distractor_boxes=clip_boxes(away, size=pixels.shape))
 
@@ -100,6 +109,7 @@ def _add_nodules(
     grey: GreyRange,
     config: SimulationConfig,
     wanted: int,
+    shapes: Sequence[NoduleShape],
 ) -> tuple[tuple[SimulatedNodule, ...], Boxes]:
     nodules: list[SimulatedNodule] = []
     boxes: list[NDArray[np.float32]] = []
@@ -111,8 +121,10 @@ def _add_nodules(
         if centre is None or drawn[int(centre[1]), int(centre[0])] < grey.lung - grey.width:
             continue  # no room, or on the collimated border, where there is no patient
         nodule = draw_nodule(rng, centre=centre, config=config.nodule, diameter_mm=diameter)
+        if shapes and config.real_shapes_share and rng.random() < config.real_shapes_share:
+            nodule = replace(nodule, shape=int(rng.integers(len(shapes))))
         nodule = _make_visible(nodule, drawn, spacing=spacing, grey=grey, config=config)
-        box = add_nodule(drawn, nodule, spacing_mm=spacing, grey=grey)
+        box = add_nodule(drawn, nodule, spacing_mm=spacing, grey=grey, shapes=shapes)
         nodules.append(nodule)
         boxes.append(clip_boxes(box[None], size=(drawn.shape[0], drawn.shape[1]))[0])
     return tuple(nodules), np.stack(boxes).astype(np.float32) if boxes else empty_boxes()

@@ -79,6 +79,7 @@ class SimulatedNodule:
     overlap_loss: float = 0.0
     grain: float = 0.0
     seed: int = 0
+    shape: int | None = None
 
     def __post_init__(self) -> None:
         if not (self.diameter_mm > 0 and self.stretch > 0 and self.edge_power > 0):

@@ -5,6 +5,7 @@ film: pixel values of a film are about logarithmic, attenuations add (Samei et a
 2010).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from xraynet.simulation.grey import GreyRange
 from xraynet.simulation.nodule import SimulatedNodule
+from xraynet.simulation.shape import NoduleShape, warp_shape
 
 Patch = Float32[NDArray[np.float32], "rows columns"]
 
@@ -54,8 +56,15 @@ def _edges(profile: NDArray[np.float32]) -> tuple[float, float]:
     return start, end
 
 
-def render_shadow(nodule: SimulatedNodule, *, spacing_mm: tuple[float, float]) -> NoduleShadow:
-    """The shadow that ``nodule`` casts on pixels of ``spacing_mm`` (row, column): round in millimetres, not in pixels."""
+def render_shadow(
+    nodule: SimulatedNodule, *, spacing_mm: tuple[float, float], shapes: Sequence[NoduleShape] = ()
+) -> NoduleShadow:
+    """The shadow that ``nodule`` casts on pixels of ``spacing_mm`` (row, column): round in millimetres, not in pixels.
+
+    ``shapes`` are the real ones that ``nodule.shape`` counts through.
+    """
+    if nodule.shape is not None:
+        return _cast_shape(nodule, shapes[nodule.shape], spacing_mm=spacing_mm)
     row_mm, column_mm = spacing_mm
     radius = nodule.diameter_mm / 2
     reach = radius * nodule.stretch * (1.35 + nodule.warp + (0.7 if nodule.spicules else 0.0)) + 3 * nodule.blur_mm
@@ -91,6 +100,26 @@ def render_shadow(nodule: SimulatedNodule, *, spacing_mm: tuple[float, float]) -
     body_seen = _blur(body, sigmas["sigmaX"], sigmas["sigmaY"])
     shadow_seen = _blur(shadow, sigmas["sigmaX"], sigmas["sigmaY"]) if nodule.spicules else body_seen
     return NoduleShadow(shadow=shadow_seen, body=body_seen, top=top, left=left)
+
+
+def _cast_shape(nodule: SimulatedNodule, shape: NoduleShape, *, spacing_mm: tuple[float, float]) -> NoduleShadow:
+    row_mm, column_mm = spacing_mm
+    # As far as the patch that the shape was cut with, turned by half a right angle.
+    reach = 0.75 * nodule.diameter_mm * len(shape.shadow) / shape.side_px + 3 * nodule.blur_mm
+    half_rows, half_columns = int(np.ceil(reach / row_mm)) + 2, int(np.ceil(reach / column_mm)) + 2
+    top, left = int(np.floor(nodule.centre[1])) - half_rows, int(np.floor(nodule.centre[0])) - half_columns
+    warped = warp_shape(
+        shape,
+        centre=nodule.centre,
+        diameter_px=(nodule.diameter_mm / row_mm, nodule.diameter_mm / column_mm),
+        angle=2 * nodule.angle,
+        mirrored=bool(nodule.seed % 2),
+        top=top,
+        left=left,
+        size=(2 * half_rows + 1, 2 * half_columns + 1),
+    )
+    seen = _blur(warped, float(np.hypot(nodule.blur_mm / column_mm, 0.4)), float(np.hypot(nodule.blur_mm / row_mm, 0.4)))
+    return NoduleShadow(shadow=seen, body=seen, top=top, left=left)
 
 
 def _blur(patch: NDArray[np.float32], sigma_x: float, sigma_y: float) -> NDArray[np.float32]:
@@ -141,9 +170,10 @@ def add_nodule(
     *,
     spacing_mm: tuple[float, float],
     grey: GreyRange,
+    shapes: Sequence[NoduleShape] = (),
 ) -> Float32[NDArray[np.float32], " 4"]:
-    """``apply_nodule`` in place: ``pixels`` change, the box is returned."""
-    cast = render_shadow(nodule, spacing_mm=spacing_mm)
+    """``apply_nodule`` in place: ``pixels`` change, the box is returned. ``shapes``: see ``render_shadow``."""
+    cast = render_shadow(nodule, spacing_mm=spacing_mm, shapes=shapes)
     rows, columns = cast.shadow.shape
     y1, y2 = max(cast.top, 0), min(cast.top + rows, pixels.shape[0])
     x1, x2 = max(cast.left, 0), min(cast.left + columns, pixels.shape[1])
