@@ -13,9 +13,9 @@ from xraynet.errors import ActionRefused, ReviewError
 from xraynet.review_file import REVIEW_APPLICATION_ID, REVIEW_VERSION
 from xraynet.service.review.actions import Step, apply_step, parse_step
 from xraynet.service.review.history import Action, History, Mode, replay
-from xraynet.service.review.look import Look
+from xraynet.service.review.look import Look, looks_of
 from xraynet.service.review.results import DetectorResults
-from xraynet.service.review.store import ReviewStore, StaleRevision, looks_of
+from xraynet.service.review.store import ReviewStore, StaleRevision
 
 READING = make_reading(1, scores=(0.8, 0.4, 0.1))
 RESULTS = DetectorResults.of(READING)

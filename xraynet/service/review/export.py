@@ -10,9 +10,9 @@ from xraynet.csv_text import write_csv
 from xraynet.findings import Reading
 from xraynet.reading_file import DISCLAIMER
 from xraynet.service.review.history import Mode
-from xraynet.service.review.look import Look, Mark
+from xraynet.service.review.look import Look, Mark, looks_of
 from xraynet.service.review.measure import locate_mark, measure_mark, score_mark
-from xraynet.service.review.store import ReviewStore, looks_of
+from xraynet.service.review.store import ReviewStore
 
 LookName = Literal["first", "final"]
 CATEGORY: Final = "nodule/mass"

@@ -85,6 +85,13 @@ class Look:
         return replace(self, marks=tuple(mark for mark in self.marks if mark.id != mark_id))
 
 
+def looks_of(look: Look) -> list[tuple[str, Look]]:
+    """A look by the name that the tables give it: the first one, kept, before the final one."""
+    if look.phase == "first":
+        return [("first", look)]
+    return [*([("first", look.first)] if look.first is not None else []), ("final", look)]
+
+
 def snap_box(box: Box, *, size: tuple[int, int]) -> Box:
     """A drawn box on 64ths of a pixel, inside a film of ``size`` (height, width).
 

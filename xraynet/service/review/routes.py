@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 import datetime
 import json
-import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from importlib import resources
 from typing import Final
 
 from starlette.applications import Starlette
@@ -34,17 +32,9 @@ from xraynet.service.review.export_sr import has_sources
 from xraynet.service.review.films import ListedFilm
 from xraynet.service.review.guard import MOST_BODY_BYTES
 from xraynet.service.review.history import Action
+from xraynet.service.review.page_files import page_routes
 from xraynet.service.review.store import StaleRevision
 
-_PAGE_FILE: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+")
-_SHARED_FILES: Final = ("film.js",)
-_KINDS: Final = {
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-}
 _WATCH_S: Final = 2.0
 _ENVELOPE: Final = frozenset({"action_id", "base_revision", "reader"})
 _NO_READER: Final = "say who reads first"
@@ -62,8 +52,7 @@ class ReviewSite:
         """The application without its guard."""
         return Starlette(
             routes=[
-                Route("/", self.page),
-                Route("/static/{name}", self.static),
+                *page_routes(),
                 Route("/api/session", self.session),
                 Route("/api/reader", self.name_reader, methods=["POST"]),
                 Route("/api/worklist", self.worklist),
@@ -104,25 +93,6 @@ class ReviewSite:
 
     def _count_films(self, reader: str | None) -> Answer:
         return {"num_films": len(self.desk.folder.films()), "num_unread": self.desk.count_unread(reader)}
-
-    def page(self, _: Request) -> Response:
-        """The page itself."""
-        path = resources.files("xraynet.service.review") / "page" / "index.html"
-        if not path.is_file():
-            raise HTTPException(404, "this installation lacks the review page")
-        return Response(path.read_bytes(), media_type="text/html; charset=utf-8")
-
-    def static(self, request: Request) -> Response:
-        """A style sheet, script or picture of the page."""
-        name = str(request.path_params["name"])
-        kind = _KINDS.get(f".{name.rpartition('.')[2]}")
-        if not _PAGE_FILE.fullmatch(name) or kind is None:
-            raise HTTPException(404, "there is no such file")
-        shared = resources.files("xraynet.reporting") / "templates" / name
-        path = shared if name in _SHARED_FILES else resources.files("xraynet.service.review") / "page" / name
-        if not path.is_file():
-            raise HTTPException(404, "there is no such file")
-        return Response(path.read_bytes(), headers={"content-type": kind})
 
     def session(self, request: Request) -> Response:
         """Who sits here, and what is to be read."""

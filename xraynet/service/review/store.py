@@ -17,7 +17,7 @@ from xraynet.reading_file import reading_from_dict
 from xraynet.review_file import open_review_to_read
 from xraynet.service.review.actions import parse_step
 from xraynet.service.review.history import Action, History, Mode, replay
-from xraynet.service.review.look import Look, Mark
+from xraynet.service.review.look import Mark, looks_of
 from xraynet.service.review.measure import locate_mark, measure_mark, score_mark
 from xraynet.service.review.results import DetectorResults
 from xraynet.service.review.schema import open_store
@@ -233,13 +233,6 @@ class ReviewStore:
 
 
 _ACTION_COLUMNS = "action_id, at, reader, film, results, mode, base_revision, kind, payload"
-
-
-def looks_of(look: Look) -> list[tuple[str, Look]]:
-    """A look by the name that the tables give it: the first one, kept, before the final one."""
-    if look.phase == "first":
-        return [("first", look)]
-    return [*([("first", look.first)] if look.first is not None else []), ("final", look)]
 
 
 def _cells_of_mark(number: int, mark: Mark, film: ReaderFilm) -> tuple[str | int | float | None, ...]:
