@@ -231,6 +231,14 @@ def test_other_files_beside_reports_are_passed_over(tmp_path: Path) -> None:
     assert table.issues == ()
 
 
+def test_no_link_out_of_the_folder_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_report(tmp_path / "in" / "a.dcm", *person(), group(Region(square(1, 2, 30, 40))))
+    outside = write_report(tmp_path / "b.dcm", *person(), group(Region(square(5, 6, 30, 40))))
+    (tmp_path / "in" / "link.dcm").symlink_to(outside)
+    assert len(read_sr(tmp_path / "in").films[FILM].boxes) == 1
+
+
 def test_what_is_no_report_or_damaged_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="no DICOM structured report"):
         read_sr(tmp_path)

@@ -28,6 +28,8 @@ def test_the_picture_says_of_itself_what_it_is(made: MadeResults) -> None:
     assert "not for diagnosis" in capture.ImageComments
     assert len(capture.PixelData) < 0.3 * capture.Rows * capture.Columns * 3
     assert "PixelSpacing" not in capture
+    (film,) = capture.SourceImageSequence
+    assert film.ReferencedSOPInstanceUID == HEADER["SOPInstanceUID"]
 
 
 def test_the_film_stands_whole_and_readable_at_the_left(made: MadeResults) -> None:

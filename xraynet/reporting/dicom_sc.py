@@ -6,8 +6,10 @@ itself that it is derived, that words are burned into it, and that it was compre
 
 import numpy as np
 from highdicom.sc import SCImage
+from highdicom.sr import CodedConcept
 from jaxtyping import UInt8
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit
 
 from xraynet.reporting.dicom_object import (
@@ -42,6 +44,7 @@ def make_secondary_capture(picture: UInt8[NDArray[np.uint8], "rows columns 3"], 
     )
     # highdicom cannot leave it open; a picture of a film with a panel of words has no orientation beyond the film's own.
     capture.PatientOrientation = list(source.patient_orientation or ())
+    capture.SourceImageSequence = [_refer_to_film(context)]
     capture.BurnedInAnnotation = "YES"
     capture.RecognizableVisualFeatures = "NO"
     capture.ImageComments = "xraynet: film with the detector's boxes. Research use, not for diagnosis."
@@ -50,3 +53,12 @@ def make_secondary_capture(picture: UInt8[NDArray[np.uint8], "rows columns 3"], 
     capture.LossyImageCompressionMethod = "ISO_10918_1"
     capture.LossyImageCompressionRatio = round(picture.nbytes / len(capture.PixelData), 1)
     return finish_object(capture, context=context, kind="sc")
+
+
+def _refer_to_film(context: ResultContext) -> Dataset:
+    """The film that the picture was made of (PS3.3 C.7.6.1.1.4)."""
+    film = Dataset()
+    film.ReferencedSOPClassUID = context.source.sop_class_uid
+    film.ReferencedSOPInstanceUID = context.source.sop_instance_uid
+    film.PurposeOfReferenceCodeSequence = [CodedConcept("121322", "DCM", "Source image for image processing operation")]
+    return film

@@ -57,7 +57,7 @@ def read_sr(path: Path, *, name_person: NamePerson = withhold_person) -> LabelTa
     ``name_person`` makes a pseudonym of a person's name; without one, all persons are one. Raises LabelError where there
     is no report at all, or the one that was named cannot be read; what is wrong in one of many is an issue.
     """
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    files = _list_files(path) if path.is_dir() else [path]
     rows: list[FilmLabels] = []
     issues: list[LabelIssue] = []
     reports: list[tuple[Place, StructuredReport]] = []
@@ -80,6 +80,12 @@ def read_sr(path: Path, *, name_person: NamePerson = withhold_person) -> LabelTa
     for place, report in _keep_latest(reports, issues):
         rows += _films_of(report, place, name_person, issues)
     return LabelTable(films=gather_films(rows), issues=tuple(issues))
+
+
+def _list_files(folder: Path) -> list[Path]:
+    """The files below a folder, in order; no link out of it is followed."""
+    root = folder.resolve()
+    return sorted(file for file in folder.rglob("*") if file.is_file() and file.resolve().is_relative_to(root))
 
 
 def _member(file: Path, root: Path) -> str:
