@@ -17,7 +17,7 @@ from xraynet.reporting.frame import DisplayFrame
 from xraynet.reporting.language import Language, Paper
 from xraynet.reporting.language_files import english, find_language, parse_language
 from xraynet.reporting.pdf import render_pdf
-from xraynet.reporting.pdf_fonts import lacks_letters, mark_up, register_fonts, split_by_font
+from xraynet.reporting.pdf_fonts import lacks_letters, mark_up, prepare_reportlab, split_by_font
 from xraynet.reporting.pdf_pictures import PdfPicture
 
 HEAD = '[language]\ncode = "{code}"\nname = "x"\ndate = "dd/MM/yyyy"\npaper = "{paper}"\n'
@@ -209,7 +209,7 @@ def test_names_in_other_scripts_are_set_or_their_absence_is_stated() -> None:
 
 
 def test_each_script_has_its_font() -> None:
-    register_fonts()
+    prepare_reportlab()
     assert [(run.text, run.font) for run in split_by_font("Dr 김", language=english())] == [
         ("Dr ", None),
         ("김", "HYGothic-Medium"),

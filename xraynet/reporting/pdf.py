@@ -23,7 +23,16 @@ from xraynet.reporting.colour import ColourScale
 from xraynet.reporting.html import identity_lines
 from xraynet.reporting.language import Language, Paper
 from xraynet.reporting.language_files import english
-from xraynet.reporting.pdf_fonts import BOLD, PLAIN, all_texts, can_set, has_east_asian, lacks_letters, mark_up, register_fonts
+from xraynet.reporting.pdf_fonts import (
+    BOLD,
+    PLAIN,
+    can_set,
+    has_east_asian,
+    lacks_letters,
+    mark_up,
+    needs_east_asian,
+    prepare_reportlab,
+)
 from xraynet.reporting.pdf_pictures import PdfPicture, draw_pictures
 from xraynet.reporting.words import (
     OperatingFacts,
@@ -92,7 +101,7 @@ def render_pdf(
 
     Words are English where the PDF cannot set the language's script, and the document says so.
     """
-    register_fonts()
+    prepare_reportlab()
     sheet = _make_sheet(reading, facts, identity, language or english())
     size = PAPERS[paper or (language or english()).paper]
     num_pages = _build(sheet, picture, scale, size, num_pages=None)[1]
@@ -106,7 +115,7 @@ def _make_sheet(reading: Reading, facts: OperatingFacts, identity: PatientIdenti
     shown = [*(value for _, value in lines), reading.source.path or "", *reading.warnings]
     if any(lacks_letters(text) for text in shown):
         notes.append(language.say("pdf.missing_letters"))
-    if any(has_east_asian(text) for text in (*shown, *all_texts(language))):
+    if needs_east_asian(language) or any(has_east_asian(text) for text in shown):
         notes.append(language.say("pdf.east_asian"))
     return _Sheet(reading, facts, language, identity=tuple(lines), notes=tuple(notes))
 
@@ -114,7 +123,7 @@ def _make_sheet(reading: Reading, facts: OperatingFacts, identity: PatientIdenti
 def _build(
     sheet: _Sheet, picture: PdfPicture, scale: ColourScale, size: tuple[float, float], *, num_pages: int | None
 ) -> tuple[bytes, int]:
-    """The document and its number of pages, which the foot of each page states once it is known."""
+    """The document and its number of pages. Without ``num_pages``, which every foot states, it is one to count them."""
     stream = BytesIO()
     width, height = size
     top, text_width = height - _MARGIN - _HEAD, width - 2 * _MARGIN
@@ -128,7 +137,8 @@ def _build(
         draw_sheet(canvas, document)
         if identity is not None:
             identity.drawOn(canvas, _MARGIN, below_identity + 4 * mm)
-        draw_pictures(canvas, picture, scale, language=sheet.language, place=(_MARGIN, below_identity), width=text_width)
+        if num_pages is not None:
+            draw_pictures(canvas, picture, scale, language=sheet.language, place=(_MARGIN, below_identity), width=text_width)
 
     used = picture.height(text_width)
     document = BaseDocTemplate(

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Final
 from xml.sax.saxutils import escape
 
+from reportlab import rl_config
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
@@ -29,8 +30,10 @@ _EAST_ASIAN: Final = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "IDEOGRAPHIC", "F
 
 
 @cache
-def register_fonts() -> None:
-    """Make all fonts known to reportlab; once a process."""
+def prepare_reportlab() -> None:
+    """Make all fonts known to reportlab, and let it write streams as they are; once a process."""
+    # Its detour over printable characters is pure Python: most of the time, and a quarter more bytes.
+    rl_config.useA85 = 0
     for name in (PLAIN, BOLD):
         pdfmetrics.registerFont(TTFont(name, str(find_font(name))))
     pdfmetrics.registerFontFamily(PLAIN, normal=PLAIN, bold=BOLD, italic=PLAIN, boldItalic=BOLD)
@@ -98,14 +101,20 @@ def has_east_asian(text: str) -> bool:
     return any(not _has(letter) and unicodedata.name(letter, "").startswith(_EAST_ASIAN) for letter in text)
 
 
-def all_texts(language: Language) -> list[str]:
-    """Everything that a language's own file says."""
+@cache
+def needs_east_asian(language: Language) -> bool:
+    """Whether a language's own words need the fonts of whoever opens the file."""
+    return any(has_east_asian(text) for text in _all_texts(language))
+
+
+def _all_texts(language: Language) -> list[str]:
     texts: list[str] = []
     for message in language.messages.values():
         texts += [message] if isinstance(message, str) else message.values()
     return texts
 
 
+@cache
 def can_set(language: Language) -> bool:
     """Whether a whole language can be set: none of what it says lacks a letter."""
-    return not any(lacks_letters(text) for text in all_texts(language))
+    return not any(lacks_letters(text) for text in _all_texts(language))
