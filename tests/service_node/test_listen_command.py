@@ -151,3 +151,12 @@ def test_two_nodes_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.Mon
     with hold_folder(tmp_path):
         done = ask("--out", tmp_path, "--port", 0, "--health-port", 0)
     assert "another run writes its results there" in str(done.exception)
+
+
+def test_the_pages_of_a_node_speak_the_language_that_was_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    heard = []
+    monkeypatch.setattr("xraynet.cli.listen._load", lambda *_, **__: None)
+    monkeypatch.setattr("xraynet.cli.listen._run", lambda *_, folder_options, **__: heard.append(folder_options.language.code))
+    assert ask("--out", tmp_path, "--language", "de").exit_code == 0
+    assert ask("--out", tmp_path).exit_code == 0
+    assert heard == ["de", "en"]

@@ -35,6 +35,9 @@ def listen(
     outputs: Annotated[
         str, typer.Option(help="What to write into OUT: reading, heatmap, overlay, report, index, csv.", metavar="NAME,…")
     ] = "reading,heatmap,overlay,report,index,csv",
+    language: Annotated[
+        str, typer.Option(help="The language of what people read in OUT: en, de, es, or a language file.", metavar="CODE|FILE")
+    ] = "en",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps …")] = "cpu",
     precision: Annotated[str, typer.Option(help="What the detector computes in: float32 or bfloat16.")] = "float32",
     max_megapixels: Annotated[float, typer.Option(help="Larger films are refused before they are decoded.")] = 200.0,
@@ -58,6 +61,7 @@ def listen(
     """Receive films from a PACS and send what is found to an archive. Research use, not for diagnosis."""
     _need_pacs()
     from xraynet.batch.options import FolderOptions, parse_dicom_results, parse_outputs
+    from xraynet.cli.language import ask_language
     from xraynet.service.node.options import NodeLimits, NodeOptions, Retention, TlsFiles
     from xraynet.service.node.peers import AllowedPeer, Archive
 
@@ -86,6 +90,7 @@ def listen(
             hash_paths=True,
             max_megapixels=max_megapixels,
             dicom_results=parse_dicom_results(dicom_results),
+            language=ask_language(language),
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
