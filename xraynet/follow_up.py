@@ -261,3 +261,18 @@ def _is_central(box: BoxEdges, lungs: LungBoxes) -> bool:
     assert lungs.joint is not None
     middle = (lungs.right[2] + lungs.left[0]) / 2
     return abs(_centre(box)[0] - middle) <= _NEAR_MIDLINE * (lungs.joint[2] - lungs.joint[0])
+
+
+def match_annotations(now: Reading, then: Reading, boxes: Sequence[BoxEdges], *, turned: bool) -> dict[int, int]:
+    """By index of a detection of ``now``, the index of what readers marked on the earlier film in the same place.
+
+    ``boxes`` are the marks on the film of ``then``, as it is stored; ``turned`` is the comparison's.
+    """
+    if now.lungs is None or then.lungs is None or now.lungs.joint is None or then.lungs.joint is None:
+        return {}
+    width = float(then.image.width)
+    seen = [(width - b[2], b[1], width - b[0], b[3]) for b in boxes] if turned else list(boxes)
+    lungs = then.lungs.flipped(width=width) if turned else then.lungs
+    reported = [place for place, one in enumerate(now.detections) if one.reported]
+    pairs = match_places([now.detections[place].box for place in reported], seen, lungs=now.lungs, other_lungs=lungs)
+    return {reported[one]: other for one, other in pairs}

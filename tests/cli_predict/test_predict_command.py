@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from xraynet.checkpoint import Checkpoint, CheckpointSettings, OperatingPoint, write_checkpoint
 from xraynet.cli.main import build_app
 from xraynet.detector.network import Detector, DetectorConfig
-from xraynet.errors import ConfigError, XraynetError
+from xraynet.errors import CatalogueError, ConfigError, XraynetError
 from xraynet.inference.predictor import Predictor
 from xraynet.lungs.config import GateThresholds, LungsConfig
 from xraynet.lungs.network import LungsNetwork
@@ -156,6 +156,29 @@ def test_an_unknown_language_is_an_error_before_any_film_is_read(spot_predictor:
     done = ask("predict", films, "--out", tmp_path / "out", "--language", "tlh")
     assert isinstance(done.exception, ConfigError)
     assert "no language 'tlh'" in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_visits_are_written_when_asked_for_and_name_nobody(spot_predictor: None, films: Path, tmp_path: Path) -> None:
+    plain = ask("predict", films, "--out", tmp_path / "plain", "--outputs", "index")
+    assert plain.exit_code == 0
+    assert not (tmp_path / "plain" / "visits").exists()
+    done = ask("predict", films, "--out", tmp_path / "out", "--outputs", "index", "--visits", "--salt-file", tmp_path / "salt")
+    assert done.exit_code == 0, done.output
+    assert "visits: 1, 0 of them with earlier films" in done.output
+    (page,) = (tmp_path / "out" / "visits").glob("*.html")
+    everything = done.output + page.read_text() + (tmp_path / "out" / "index.html").read_text()
+    for part in ("Seededson", *SEEDED[1:]):
+        assert part not in everything
+
+
+def test_a_catalogue_that_is_none_ends_with_its_name_before_any_film_is_read(films: Path, tmp_path: Path) -> None:
+    (tmp_path / "catalogue").mkdir()
+    with pytest.raises(CatalogueError, match="is no catalogue"):
+        build_app(("predict", "doctor"))(
+            ["predict", str(films), "--out", str(tmp_path / "out"), "--catalogue", str(tmp_path / "catalogue")],
+            standalone_mode=False,
+        )
     assert not (tmp_path / "out").exists()
 
 

@@ -1,20 +1,29 @@
 """The files of one reading, in its own folder ``readings/<id>/``: pictures, report, map, and reading.json last."""
 
 import io
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from xraynet.batch.options import FolderOptions
-from xraynet.batch.reading_folder import HEATMAP_NAME, IDENTITY_NAME, MAP_NAME, OVERLAY_NAME, PDF_NAME, THUMBNAIL_NAME
+from xraynet.batch.reading_folder import (
+    FILM_NAME,
+    HEATMAP_NAME,
+    IDENTITY_NAME,
+    MAP_NAME,
+    OVERLAY_NAME,
+    PDF_NAME,
+    THUMBNAIL_NAME,
+    encode_identity,
+)
 from xraynet.batch.reading_folder import READING_NAME as READING_NAME
 from xraynet.batch.reading_folder import REPORT_NAME as REPORT_NAME
 from xraynet.batch.reading_folder import find_thumbnail as find_thumbnail
 from xraynet.batch.reading_folder import read_identity as read_identity
+from xraynet.batch.visit_record import page_of_visit
 from xraynet.files import write_bytes_atomically, write_text_atomically
 from xraynet.inference.predictor import Analysis
 from xraynet.radiograph import Radiograph
@@ -25,6 +34,7 @@ from xraynet.reporting.frame import SHORTEST_LONG_SIDE, DisplayFrame
 from xraynet.reporting.html import ReportPicture, render_report
 from xraynet.reporting.overlay import draw_overlay, render_heatmap, render_overlay, render_thumbnail
 from xraynet.reporting.packing import pack_film
+from xraynet.reporting.visit_picture import render_plain_film
 from xraynet.reporting.window import choose_window, show_film
 from xraynet.reporting.words import OperatingFacts
 
@@ -39,8 +49,15 @@ class ModelFacts:
     scale: ColourScale
 
 
-def render_film(radiograph: Radiograph, analysis: Analysis, *, facts: ModelFacts, options: FolderOptions) -> dict[str, bytes]:
-    """The files that ``options`` ask for, by name, all but reading.json."""
+def render_film(
+    radiograph: Radiograph,
+    analysis: Analysis,
+    *,
+    facts: ModelFacts,
+    options: FolderOptions,
+    study_key: str | None = None,
+) -> dict[str, bytes]:
+    """The files that ``options`` ask for, by name, all but reading.json. ``study_key``: of the visit whose page it leads to."""
     spacing = radiograph.spacing.row_column_mm if radiograph.spacing is not None else None
     frame = DisplayFrame.of(radiograph.size, spacing_mm=spacing, least=SHORTEST_LONG_SIDE)
     heat = analysis.heat.resized(frame.size) if analysis.heat is not None else None
@@ -65,15 +82,18 @@ def render_film(radiograph: Radiograph, analysis: Analysis, *, facts: ModelFacts
             identity=radiograph.identity if options.identify else None,
             worklist=_WORKLIST if "index" in options.outputs else None,
             pdf=PDF_NAME if options.pdf else None,
+            visit=f"../../{page_of_visit(study_key)}" if study_key is not None and options.visits is not None else None,
             language=options.language,
         )
         files[REPORT_NAME] = page.encode("utf-8")
     if options.pdf:
         files[PDF_NAME] = _render_pdf(radiograph, analysis, facts=facts, options=options)
+    if options.visits is not None:
+        files[FILM_NAME] = render_plain_film(radiograph)
     if options.save_map and analysis.heat is not None:
         files[MAP_NAME] = _pack_map(analysis)
     if options.identify:
-        files[IDENTITY_NAME] = json.dumps(asdict(radiograph.identity), ensure_ascii=False).encode("utf-8")
+        files[IDENTITY_NAME] = encode_identity(radiograph.identity)
     return files
 
 

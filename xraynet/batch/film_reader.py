@@ -10,11 +10,14 @@ from xraynet.batch.decode import DecodedFilm
 from xraynet.batch.dicom_results import ResultSettings, results_of_film, results_of_refusal
 from xraynet.batch.film_files import ModelFacts, render_film, write_film, write_objects
 from xraynet.batch.options import FolderOptions, RunKey
+from xraynet.batch.reading_folder import VISIT_NAME
+from xraynet.batch.visit_record import encode_visit
 from xraynet.checkpoint import Checkpoint
 from xraynet.dicom_source import DicomSource, NoSource
 from xraynet.errors import FilmError, FilmRefused
 from xraynet.findings import Outcome, OutcomeStatus
 from xraynet.inference.predictor import Analysis, Predictor
+from xraynet.ingest.visit_keys import VisitKeys, visit_keys
 from xraynet.radiograph import Radiograph
 from xraynet.reporting.colour import ColourScale
 from xraynet.reporting.dicom_object import DicomObject
@@ -122,7 +125,11 @@ class FilmReader:
         if self.options.dicom_results and isinstance(source, NoSource) and source.is_dicom:
             film = replace(film, warnings=(*film.warnings, f"The film has no DICOM results: {source.reason}."))
         analysis = self.predictor.analyse(film, enforce_gate=self.options.enforce_gate)
-        files = render_film(film, analysis, facts=self.facts, options=self.options)
+        visits = self.options.visits
+        keys = visit_keys(film.identity, salt=visits.salt) if visits is not None else VisitKeys()
+        files = render_film(film, analysis, facts=self.facts, options=self.options, study_key=keys.study_key)
+        if visits is not None:
+            files[VISIT_NAME] = encode_visit(keys, visits)
         if self.options.dicom_results and isinstance(source, DicomSource):
             objects = results_of_film(source, film, analysis, settings=self.results)
             if self.take_objects is not None:

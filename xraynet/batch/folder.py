@@ -14,6 +14,7 @@ from xraynet.batch.film_reader import FilmReader, reading_folder
 from xraynet.batch.incoming import IncomingFilm, take_film
 from xraynet.batch.journal import Journal, hold_folder
 from xraynet.batch.options import DEFAULT_OPTIONS, FolderOptions
+from xraynet.batch.visits import VisitLink, write_visits
 from xraynet.batch.worklist_files import write_worklist
 from xraynet.dicom_source import NoSource
 from xraynet.errors import FilmError, XraynetError
@@ -33,12 +34,15 @@ class RunSummary:
 
     ``restarted``: what differs from the earlier run in the same folder, whose results were replaced.
     ``without_dicom``: how many films that were read now have no DICOM results though some were asked for, by reason.
+    ``visits``: for each visit that the folder's films belong to, how many earlier visits it shows; None where no page of
+    visits was asked for.
     """
 
     counts: dict[OutcomeStatus, int]
     num_kept: int
     restarted: tuple[str, ...]
     without_dicom: tuple[tuple[str, int], ...] = ()
+    visits: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,12 +112,14 @@ def predict_films(
             num_kept += is_kept
             if on_outcome is not None:
                 on_outcome(outcome, is_kept)
-    run.finish()
+    links = run.finish()
+    pages = {link.page: link.num_priors for link in links.values()}
     return RunSummary(
         counts=count_by_status(outcomes),
         num_kept=num_kept,
         restarted=run.journal.restarted,
         without_dicom=tuple(sorted(run.without_dicom.items())),
+        visits=tuple(pages.values()) if options.visits is not None else None,
     )
 
 
@@ -204,7 +210,10 @@ class _FolderRun:
     def _call(self, film: IncomingFilm, sha256: str) -> str:
         return film.name if film.is_anonymous or not self.options.hash_paths else sha256[:16] or "unreadable"
 
-    def finish(self) -> None:
-        """Write the worklist and the tables over everything that the folder holds."""
+    def finish(self) -> dict[str, VisitLink]:
+        """Write the worklist, visits and tables over everything that the folder holds; the links to visits by reading."""
         self.journal.compact()
-        write_worklist(self.journal.outcomes(), reader=self.reader)
+        outcomes = self.journal.outcomes()
+        visits = write_visits(outcomes, reader=self.reader)
+        write_worklist(outcomes, reader=self.reader, visits=visits)
+        return visits

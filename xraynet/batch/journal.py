@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from xraynet.batch.options import RunKey, differing_parts
+from xraynet.batch.visit_record import PRIORS_NAME, VISIT_PAGES, VISITS_NAME
 from xraynet.errors import PredictionsError, XraynetError
 from xraynet.files import remove_torn_files, write_text_atomically
 from xraynet.findings import Outcome
@@ -117,7 +118,7 @@ def clear_results(folder: Path) -> None:
     """Remove what an earlier run wrote into ``folder``, and nothing else."""
     for reading in _reading_folders(folder):
         shutil.rmtree(reading)
-    for pattern in (*_TABLES, OUTCOMES_NAME):
+    for pattern in (*_TABLES, OUTCOMES_NAME, f"{VISITS_NAME}/{VISIT_PAGES}"):
         for path in folder.glob(pattern):
             path.unlink()
 
@@ -134,14 +135,14 @@ def _refuse_service_folder(folder: Path, differing: tuple[str, ...]) -> None:
 def _remove_torn_results(folder: Path) -> None:
     # What a killed run left half written may hold an identity, and nobody reads it.
     remove_torn_files(folder, (*_TABLES, OUTCOMES_NAME, RUN_NAME))
+    remove_torn_files(folder / VISITS_NAME, (VISIT_PAGES,))
     for reading in _reading_folders(folder):
         remove_torn_files(reading, ("*",))
 
 
 def _reading_folders(folder: Path) -> Iterator[Path]:
-    readings = folder / "readings"
-    if readings.is_dir():
-        for reading in readings.iterdir():
+    for readings in (folder / "readings", folder / PRIORS_NAME):
+        for reading in readings.iterdir() if readings.is_dir() else ():
             if len(reading.name) == 16 and set(reading.name) <= set("0123456789abcdef") and not reading.is_symlink():
                 yield reading
 

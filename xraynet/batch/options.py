@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal, get_args
 
+from xraynet.batch.visit_record import VisitOptions
 from xraynet.reporting.dicom_kinds import ALL_DICOM_KINDS, DicomKind
 from xraynet.reporting.language import Language, Paper
 from xraynet.reporting.language_files import english
@@ -29,7 +30,8 @@ class FolderOptions:
     (row, column) for films that state none. ``identify`` prints the patient's identity; ``hash_paths`` removes the
     user's paths. ``decode_limit_s``: how long one file may take to become a film. ``dicom_results``: what is written of
     DICOM films as DICOM, beside the reading: report (``sr``), picture (``sc``), marks (``pr``). ``language``: of what
-    people read; ``pdf`` writes a report.pdf, too, on ``paper`` (by default the language's own).
+    people read; ``pdf`` writes a report.pdf, too, on ``paper`` (by default the language's own). ``visits``: how films of a
+    visit, and earlier films, are found; None makes no page of a visit.
     """
 
     outputs: frozenset[Output] = frozenset(ALL_OUTPUTS)
@@ -44,6 +46,7 @@ class FolderOptions:
     language: Language = field(default_factory=english)
     pdf: bool = False
     paper: Paper | None = None
+    visits: VisitOptions | None = None
 
     def __post_init__(self) -> None:
         check_limits(max_megapixels=self.max_megapixels, decode_limit_s=self.decode_limit_s)
@@ -58,6 +61,8 @@ class FolderOptions:
             "outputs": sorted(self.outputs),
             "dicom_results": sorted(self.dicom_results),
             "language": f"{self.language.code} {self.language.fingerprint[:16]}",
+            # Not the catalogue: it decides what earlier films are shown, and no film's reading depends on it.
+            "visits": self.visits.salt_fingerprint if self.visits is not None else None,
         }
 
 

@@ -1,6 +1,7 @@
 """The names of the files in ``readings/<id>/``, and what is read back from them without the detector."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,13 @@ PDF_NAME: Final = "report.pdf"
 THUMBNAIL_NAME: Final = "thumbnail.jpg"
 MAP_NAME: Final = "score_map.npz"
 IDENTITY_NAME: Final = "identity.json"
+VISIT_NAME: Final = "visit.json"
+FILM_NAME: Final = "film.jpg"
+
+
+def encode_identity(identity: PatientIdentity) -> bytes:
+    """The content of ``identity.json``, which only ``--identify`` writes."""
+    return json.dumps(asdict(identity), ensure_ascii=False).encode("utf-8")
 
 
 def read_identity(folder: Path) -> PatientIdentity | None:

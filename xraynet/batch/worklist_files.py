@@ -1,13 +1,16 @@
 """The worklist and the tables over all outcomes of a folder of results."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from xraynet.batch.film_files import READING_NAME, REPORT_NAME, find_thumbnail, read_identity, write_tables
 from xraynet.batch.film_reader import FilmReader, reading_folder
 from xraynet.batch.options import FolderOptions
 from xraynet.batch.reading_folder import PDF_NAME
+from xraynet.batch.visits import VisitLink
 from xraynet.errors import PredictionsError
 from xraynet.findings import Outcome
 from xraynet.reading_file import read_reading
@@ -21,12 +24,17 @@ from xraynet.reporting.worklist import (
     sort_rows,
 )
 
+NO_VISITS: Final[Mapping[str, VisitLink]] = MappingProxyType({})
 
-def write_worklist(outcomes: list[Outcome], *, reader: FilmReader) -> None:
-    """Write the pages and tables that the reader's options ask for, over everything that its folder holds."""
+
+def write_worklist(outcomes: list[Outcome], *, reader: FilmReader, visits: Mapping[str, VisitLink] = NO_VISITS) -> None:
+    """Write the pages and tables that the reader's options ask for, over everything that its folder holds.
+
+    ``visits``: the links to the pages of visits, by reading.
+    """
     out, options = reader.out, reader.options
     wanted = options.outputs & {"index", "csv"}
-    rows = sort_rows(_rows(outcomes, out=out, options=options)) if wanted else []
+    rows = sort_rows(_with_visits(_rows(outcomes, out=out, options=options), visits)) if wanted else []
     texts: dict[str, str] = {}
     if "csv" in wanted:
         texts["findings.csv"] = findings_csv(rows, with_identity=options.identify)
@@ -41,6 +49,12 @@ def write_worklist(outcomes: list[Outcome], *, reader: FilmReader) -> None:
         for page, name in enumerate(names):
             text = render_worklist(rows, page=page, facts=reader.facts.operating, model=identity, language=options.language)
             write_tables(out, {name: text})
+
+
+def _with_visits(rows: Iterable[WorklistRow], visits: Mapping[str, VisitLink]) -> Iterator[WorklistRow]:
+    for row in rows:
+        link = visits.get(row.reading.id) if row.reading is not None else None
+        yield row if link is None else replace(row, visit=link.page, num_priors=link.num_priors)
 
 
 def _rows(outcomes: Iterable[Outcome], *, out: Path, options: FolderOptions) -> Iterator[WorklistRow]:

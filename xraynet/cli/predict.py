@@ -10,6 +10,7 @@ from xraynet.errors import EXIT_FAILED, XraynetError
 
 if TYPE_CHECKING:
     from xraynet.batch.options import FolderOptions
+    from xraynet.batch.visit_record import VisitOptions
     from xraynet.cli.predict_archive import ArchiveRequest
     from xraynet.findings import Outcome
 
@@ -62,6 +63,15 @@ def predict(
     max_films: Annotated[
         int | None, typer.Option(help="A search of the archive that finds more is an error (10000).", show_default=False)
     ] = None,
+    visits: Annotated[
+        bool, typer.Option("--visits", help="Write a page of each visit, with earlier films of the same patient in this run.")
+    ] = False,
+    catalogue: Annotated[
+        Path | None, typer.Option(help="Look for earlier films in this catalogue, too; implies --visits.", file_okay=False)
+    ] = None,
+    salt_file: Annotated[
+        Path | None, typer.Option(help="The site's salt for patient keys; made once. Default: ~/.config/xraynet/patient-salt.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps …")] = "cpu",
     precision: Annotated[str, typer.Option(help="What the detector computes in: float32 or bfloat16.")] = "float32",
     max_megapixels: Annotated[float, typer.Option(help="Larger films are refused before they are decoded.")] = 200.0,
@@ -84,6 +94,7 @@ def predict(
             language=ask_language(language),
             pdf=pdf,
             paper=parse_paper(paper) if paper is not None else None,
+            visits=_ask_visits(catalogue, salt_file) if visits or catalogue is not None else None,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
@@ -107,6 +118,17 @@ def predict(
     )
     if failed:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _ask_visits(catalogue: Path | None, salt_file: Path | None) -> "VisitOptions":
+    """How visits are found. Raises CatalogueError at once where the catalogue cannot be used with this salt."""
+    from xraynet.batch.prior_films import open_catalogue
+    from xraynet.batch.visit_record import VisitOptions
+    from xraynet.ingest.salt import default_salt_path, read_or_make_salt
+
+    options = VisitOptions(salt=read_or_make_salt(salt_file or default_salt_path()), catalogue=catalogue)
+    open_catalogue(options)
+    return options
 
 
 def _run(
@@ -150,6 +172,9 @@ def _run(
         typer.echo(f"{num_films} {'film has' if num_films == 1 else 'films have'} no DICOM results: {reason}")
     if "index" in options.outputs:
         typer.echo(f"worklist: {out / 'index.html'}")
+    if summary.visits is not None:
+        with_earlier = sum(num > 0 for num in summary.visits)
+        typer.echo(f"visits: {len(summary.visits)}, {with_earlier} of them with earlier films")
     counts = summary.counts
     typer.echo(f"{counts['ok']} ok, {counts['refused']} refused, {counts['failed']} failed")
     return counts["failed"] + num_not_stored

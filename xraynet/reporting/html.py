@@ -169,9 +169,10 @@ def render_report(
     identity: PatientIdentity | None = None,
     worklist: str | None = None,
     pdf: str | None = None,
+    visit: str | None = None,
     language: Language | None = None,
 ) -> str:
-    """The report of one film as HTML. ``identity`` only under ``--identify``; ``worklist`` and ``pdf``: links."""
+    """The report of one film as HTML. ``identity`` only under ``--identify``; ``worklist``, ``pdf`` and ``visit``: links."""
     spoken = language or english()
     style, script = read_part("report.css"), read_part("film.js", "report.js")
     page = {
@@ -209,6 +210,7 @@ def render_report(
         ),
         "worklist": worklist,
         "pdf": pdf,
+        "visit": visit,
         "style": style,
         "script": script,
         "policy": content_policy(style=style, script=script),

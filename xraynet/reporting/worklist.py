@@ -23,7 +23,8 @@ class WorklistRow:
     """One film of the worklist. ``reading`` is None where the file never became a film; ``paths`` are all its files.
 
     ``report`` and ``pdf`` are relative links, None where they were not asked for; ``thumbnail`` the file of a small JPEG,
-    which is read only when its page is made. Of ``reading`` only the reported detections are needed.
+    which is read only when its page is made. ``visit`` is a relative link to the page of the film's visit, which has
+    ``num_priors`` earlier visits. Of ``reading`` only the reported detections are needed.
     """
 
     paths: tuple[str, ...]
@@ -35,6 +36,8 @@ class WorklistRow:
     pdf: str | None = None
     thumbnail: Path | None = None
     identity: PatientIdentity | None = None
+    visit: str | None = None
+    num_priors: int = 0
 
     @property
     def film_score(self) -> float | None:
