@@ -5,12 +5,14 @@ import json
 import re
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
 from PIL import Image
 
+import xraynet.reporting.visit_page
 from xraynet.findings import (
     CheckpointIdentity,
     FilmFacts,
@@ -21,7 +23,7 @@ from xraynet.findings import (
     NoduleAnnotations,
     Reading,
 )
-from xraynet.follow_up import Comparison, compare_readings
+from xraynet.follow_up import Change, Comparison, WhyNotAligned, WhyNotSized, compare_readings
 from xraynet.lung_frame import LungBoxes
 from xraynet.radiograph import PatientIdentity, PixelSpacing, Radiograph, ViewPosition
 from xraynet.reporting.html import content_policy, read_part
@@ -205,6 +207,19 @@ def test_every_language_has_all_that_the_page_says(code: str) -> None:
     page = render_visit(compared(THEN, BEFORE), worklist=None, language=language)
     if code != "en":
         assert "earlier" not in text_of(page)
+
+
+def test_every_change_and_reason_has_words_and_no_word_is_idle() -> None:
+    folder = Path(xraynet.reporting.visit_page.__file__).parent
+    sources = [folder / "visit_page.py", folder / "visit_words.py", folder / "html.py", *(folder / "templates").glob("*.j2")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    asked = set(re.findall(r"""["'](visit\.[a-z0-9_-]+)["']""", text)) - {"visit.css"}
+    # A finding whose sizes are not compared says why instead.
+    built = {f"visit.change_{change}" for change in Change.__args__ if change != "size-not-compared"}
+    built |= {f"visit.sizes_{why}" for why in WhyNotSized.__args__ if why}
+    built |= {f"visit.unaligned_{why}" for why in WhyNotAligned.__args__ if why}
+    built |= {"visit.none-known", "visit.no-date", "visit.no-patient"}
+    assert asked | built == {key for key in english().messages if key.startswith("visit.")}
 
 
 def test_the_file_of_a_visit_is_what_its_schema_describes() -> None:
