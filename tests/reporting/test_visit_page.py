@@ -2,7 +2,9 @@
 
 import html
 import json
+import os
 import re
+import shutil
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -207,6 +209,37 @@ def test_every_language_has_all_that_the_page_says(code: str) -> None:
     page = render_visit(compared(THEN, BEFORE), worklist=None, language=language)
     if code != "en":
         assert "earlier" not in text_of(page)
+
+
+@pytest.mark.browser
+def test_a_browser_shows_films_and_boxes_without_a_word_on_its_console(tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("chromium is not installed")
+        pytest.skip("chromium is not installed (make test-tools)")
+    from playwright.sync_api import sync_playwright
+
+    film = render_plain_film(Radiograph(pixels=np.full((200, 200), 0.5, dtype=np.float32)))
+    visit = compared(THEN, BEFORE)
+    shown = [replace(one, film=replace(one.film, picture=film)) for one in visit.films[0].earlier]
+    first = replace(visit.films[0], film=replace(visit.films[0].film, picture=film), earlier=tuple(shown))
+    (tmp_path / "visit.html").write_text(render_visit(replace(visit, films=(first,)), worklist=None), encoding="utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1000, "height": 900})
+        said: list[str] = []
+        tab.on("console", lambda message: said.append(message.text))
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.goto((tmp_path / "visit.html").as_uri())
+        widths = tab.evaluate("Promise.all([...document.images].map(i => i.decode().then(() => i.naturalWidth)))")
+        stroke = tab.evaluate("getComputedStyle(document.querySelector('.frame .faint .line')).strokeDasharray")
+        overflow = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        browser.close()
+    assert said == []
+    assert widths == [200, 200, 200]
+    assert stroke != "none"
+    assert overflow <= 0
 
 
 def test_every_change_and_reason_has_words_and_no_word_is_idle() -> None:
