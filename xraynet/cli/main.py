@@ -16,6 +16,7 @@ VERBS: Final = (
     "catalogue",
     "train-lungs",
     "train",
+    "calibrate",
     "evaluate",
     "card",
     "predict",
