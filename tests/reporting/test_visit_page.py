@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
+import pseudo
 import pytest
 from PIL import Image
 
@@ -240,6 +241,23 @@ def test_a_browser_shows_films_and_boxes_without_a_word_on_its_console(tmp_path:
     assert widths == [200, 200, 200]
     assert stroke != "none"
     assert overflow <= 0
+
+
+def test_every_word_of_the_page_comes_from_the_language_file() -> None:
+    withheld = replace(THEN, status="refused", film_score=None, detections=(), gate=GateVerdict(False, ("lateral",)))
+    unseen = VisitFilm(THEN)
+    lost = EarlierFilm(EarlierVisit(9, (unseen,), num_not_read=1), unseen, Comparison(why_not_aligned="no-lungs"))
+    visits = (
+        replace(compared(THEN, BEFORE), identity=PatientIdentity("ZZ", "ZZ", "", "19500131", "ZZ", "20260102")),
+        compared(withheld),
+        compared(now=reading()),
+        replace(compared(), why_no_priors="no-date"),
+        Visit("0" * 32, (ComparedFilm(VisitFilm(NOW), (lost,)),), (lost.visit,)),
+    )
+    for visit in visits:
+        page = render_visit(visit, worklist="../index.html", language=pseudo.pseudo_language())
+        told = pseudo.texts_of_page(page)
+        assert pseudo.untranslated(told, data=("xraynet", "0123456789abcdef", "ZZ", "PA", "AP", EVIL)) == set()
 
 
 def test_every_change_and_reason_has_words_and_no_word_is_idle() -> None:
