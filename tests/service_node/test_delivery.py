@@ -207,6 +207,19 @@ def test_an_archive_that_takes_no_reports_is_told_of(tmp_path: Path) -> None:
     assert "no presentation context" in str(line["why"])
 
 
+def test_results_that_are_gone_or_damaged_are_reported_and_hold_up_nobody(tmp_path: Path) -> None:
+    with run_stub_archive(contexts=REPORTS) as archive:
+        post = Post(tmp_path, archive.port)
+        uids = fill(post.queue, 3)
+        films = [received.sha256 for received, _ in post.queue.next_to_send(most=3)]
+        post.queue.result_path(films[0], "sr.dcm").unlink()
+        post.queue.result_path(films[1], "sr.dcm").write_bytes(b"no DICOM")
+        with post.sending():
+            post.wait_for_end()
+        assert archive.uids == [uids[2]]
+    assert post.queue.figures().results_refused == 2
+
+
 def test_a_report_is_sent_as_implicit_vr_where_nothing_else_is_taken(tmp_path: Path) -> None:
     with run_stub_archive(contexts=[(SR, [str(ImplicitVRLittleEndian)])]) as archive:
         post = Post(tmp_path, archive.port)

@@ -178,6 +178,19 @@ def test_failures_by_chance_are_tried_again_after_a_start_and_others_by_another_
     assert open_queue(tmp_path, version="2").figures().waiting == 2
 
 
+def test_another_chance_is_given_a_few_times_only(tmp_path: Path) -> None:
+    queue = open_queue(tmp_path)
+    received, _ = arrive(queue)
+    for _ in range(MOST_ATTEMPTS):
+        assert queue.next_waiting() == received
+        assert queue.begin(received.sha256)
+        conclude(queue, received.sha256, status="failed", code="time-limit")
+        queue = open_queue(tmp_path)
+    assert queue.next_waiting() is None
+    assert queue.figures().failed == 1
+    assert open_queue(tmp_path, version="2").begin(received.sha256)
+
+
 def test_without_an_archive_films_are_done_when_they_are_read_and_wait_for_one_that_comes(tmp_path: Path) -> None:
     queue = open_queue(tmp_path, delivers=False)
     received, _ = arrive(queue)

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 from pynetdicom import _config as pynetdicom_config
 from pynetdicom.association import Association
@@ -70,10 +71,9 @@ class Backoff:
 
 @dataclass(frozen=True)
 class _Parcel:
-    """A result to be sent: its film, its entry in the queue, and its data set."""
+    """A result to be sent: of which film, its entry in the queue, and its data set."""
 
     sha256: str
-    film: str
     entry: ResultEntry
     dataset: Dataset
 
@@ -165,7 +165,9 @@ class Courier:
 
     def send(self, results: list[tuple[str, ResultEntry]]) -> None:
         """Send results over one association and keep what the archive says. Raises _NotNow where it could not take all."""
-        parcels = [self._read(sha256, entry) for sha256, entry in results]
+        parcels = [parcel for sha256, entry in results if (parcel := self._read(sha256, entry)) is not None]
+        if not parcels:
+            return
         association = self._associate(parcels)
         try:
             failed = False
@@ -179,10 +181,15 @@ class Courier:
             if association.is_established:
                 association.release()
 
-    def _read(self, sha256: str, entry: ResultEntry) -> _Parcel:
-        with quiet_pydicom():
-            dataset = dcmread(self._queue.result_path(sha256, entry.name))
-        return _Parcel(sha256=sha256, film=sha256[:16], entry=entry, dataset=dataset)
+    def _read(self, sha256: str, entry: ResultEntry) -> _Parcel | None:
+        """A result from the disk; None where it is there no more, or damaged: it holds up nobody."""
+        try:
+            with quiet_pydicom():
+                dataset = dcmread(self._queue.result_path(sha256, entry.name))
+        except (FileNotFoundError, InvalidDicomError, EOFError):
+            self._refuse(sha256, entry, 0, "the result cannot be read from the disk")
+            return None
+        return _Parcel(sha256=sha256, entry=entry, dataset=dataset)
 
     def _associate(self, parcels: list[_Parcel]) -> Association:
         entity = make_entity(self._options)
@@ -208,7 +215,7 @@ class Courier:
             raise _NotNow("connection-lost")
         dataset = _fit(parcel, association)
         if dataset is None:
-            self._refuse(parcel, 0, "no presentation context was accepted")
+            self._refuse(parcel.sha256, parcel.entry, 0, "no presentation context was accepted")
             return True
         try:
             with quiet_pydicom():
@@ -226,13 +233,13 @@ class Courier:
         if verdict == "again" and self._is_believed(parcel):
             return False
         if verdict != "stored":
-            self._refuse(parcel, status, "the archive does not take it")
+            self._refuse(parcel.sha256, parcel.entry, status, "the archive does not take it")
             return True
         self._queue.record_delivery(parcel.sha256, Delivery(parcel.entry.name, "stored", status, self._now()))
         self._backoff.reset()
         self._counters.count("deliveries")
         level = self._log.warning if status else self._log.info
-        level("delivered", film=parcel.film, result=parcel.entry.name, status=f"{status:04X}")
+        level("delivered", film=parcel.sha256[:16], result=parcel.entry.name, status=f"{status:04X}")
         return True
 
     def _is_believed(self, parcel: _Parcel) -> bool:
@@ -241,11 +248,11 @@ class Courier:
         self._processing_failures[key] = self._processing_failures.get(key, 0) + 1
         return self._processing_failures[key] < PROCESSING_FAILURES_BELIEVED
 
-    def _refuse(self, parcel: _Parcel, status: int, why: str) -> None:
-        self._queue.record_delivery(parcel.sha256, Delivery(parcel.entry.name, "refused", status, self._now()))
+    def _refuse(self, sha256: str, entry: ResultEntry, status: int, why: str) -> None:
+        self._queue.record_delivery(sha256, Delivery(entry.name, "refused", status, self._now()))
         self._counters.count("deliveries_refused")
         self._counters.note_error(f"archive-refused-{status:04X}")
-        self._log.error("delivery-refused", film=parcel.film, result=parcel.entry.name, status=f"{status:04X}", why=why)
+        self._log.error("delivery-refused", film=sha256[:16], result=entry.name, status=f"{status:04X}", why=why)
 
 
 def _fit(parcel: _Parcel, association: Association) -> Dataset | None:

@@ -183,12 +183,15 @@ class FilmQueue:
 
     def begin(self, sha256: str) -> bool:
         """Write down that reading a film begins; False where that happened too often without an end."""
-        path = self.films_folder / sha256 / ATTEMPTS_NAME
-        attempts = int(path.read_text()) if path.is_file() else 0
+        attempts = self._count_attempts(sha256)
         if attempts >= MOST_ATTEMPTS:
             return False
-        write_text_atomically(path, str(attempts + 1))
+        write_text_atomically(self.films_folder / sha256 / ATTEMPTS_NAME, str(attempts + 1))
         return True
+
+    def _count_attempts(self, sha256: str) -> int:
+        path = self.films_folder / sha256 / ATTEMPTS_NAME
+        return int(path.read_text()) if path.is_file() else 0
 
     def is_kept_apart(self, sha256: str) -> bool:
         """Whether another film of the same SOP Instance UID has its results in the archive, or on their way there."""
@@ -296,7 +299,7 @@ class FilmQueue:
         films = [self._read(folder) for folder in list(self.films_folder.iterdir()) if folder.is_dir()]
         for stored in sorted(filter(None, films), key=lambda each: each.received.received_ns):
             film = QueuedFilm(stored.received, stored.concluded, stored.results, dict(stored.deliveries))
-            if film.concluded is not None and self._is_tried_again(film.concluded):
+            if self._is_tried_again(film):
                 self._forget_outcome(film)
             if retry_refused:
                 film.deliveries = {name: each for name, each in film.deliveries.items() if each.state == "stored"}
@@ -317,9 +320,14 @@ class FilmQueue:
             self.damaged.append(folder.name[:16])
             return None
 
-    def _is_tried_again(self, concluded: Concluded) -> bool:
-        """A start is another chance for what failed by chance, another version for all that failed."""
-        return concluded.status == "failed" and (concluded.code in _TRIED_AGAIN or concluded.version != self._version)
+    def _is_tried_again(self, film: QueuedFilm) -> bool:
+        """A start is another chance for what failed by chance, a few times; another version for all that failed."""
+        concluded = film.concluded
+        if concluded is None or concluded.status != "failed":
+            return False
+        if concluded.version != self._version:
+            return True
+        return concluded.code in _TRIED_AGAIN and self._count_attempts(film.received.sha256) < MOST_ATTEMPTS
 
     def _forget_outcome(self, film: QueuedFilm) -> None:
         folder = self.films_folder / film.received.sha256

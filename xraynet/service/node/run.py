@@ -136,7 +136,6 @@ class Node:
             *(() if free_bytes >= self._options.retention.min_free_bytes else ("free disk space is below the floor",)),
             *(() if failures < _ARCHIVE_TROUBLE else ("the archive cannot be reached, or has no room",)),
             *(() if not figures.results_refused else ("the archive refused results",)),
-            *(() if not figures.kept_apart else ("films of one SOP Instance UID differ",)),
             *(() if not self.queue.damaged else ("records of the queue were damaged",)),
         )
         state: State = "stopping" if self._is_stopping else "failing" if dead else "degraded" if problems else "ok"
