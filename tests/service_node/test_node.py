@@ -225,8 +225,13 @@ def test_a_part_that_dies_ends_the_node_with_an_error(tmp_path: Path) -> None:
             running.node.watch(threading.Event(), notifier=Notifier())
 
 
-def test_a_health_port_that_is_taken_is_named(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with run(tmp_path / "out") as running:
-        options = replace(OPTIONS, health_port=running.node.health_port)
-        with pytest.raises(ServiceError, match="health page"), run(tmp_path / "other", options):
-            pass
+        for number, (options, words) in enumerate(
+            [
+                (replace(OPTIONS, health_port=running.node.health_port), "health page"),
+                (replace(OPTIONS, port=running.node.port), f"port {running.node.port}"),
+            ]
+        ):
+            with pytest.raises(ServiceError, match=words), run(tmp_path / str(number), options):
+                pass

@@ -31,7 +31,6 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -39,6 +38,7 @@ from xraynet.errors import ServiceError
 from xraynet.files import sync_folder, write_text_atomically
 from xraynet.service.node.film_store import StoredFilm, append_line, read_film, write_results
 from xraynet.service.node.ledger import Ledger
+from xraynet.service.node.queue_figures import QueuedFilm, QueueFigures, measure_queue
 from xraynet.service.node.records import (
     ATTEMPTS_NAME,
     CONCLUDED_NAME,
@@ -60,45 +60,6 @@ Arrival = Literal["new", "again", "conflict"]
 MOST_ATTEMPTS: Final = 5
 """A film that was begun this often without an end is concluded as failed: it kills whoever reads it."""
 _TRIED_AGAIN: Final = frozenset({"internal-error", "time-limit"})
-
-
-@dataclass
-class QueuedFilm:
-    """A film in the queue; only the queue changes it."""
-
-    received: Received
-    concluded: Concluded | None = None
-    results: tuple[ResultEntry, ...] = ()
-    deliveries: dict[str, Delivery] = field(default_factory=dict)
-
-    @property
-    def unsent(self) -> tuple[ResultEntry, ...]:
-        """The results that the archive has not answered to."""
-        return tuple(entry for entry in self.results if entry.name not in self.deliveries)
-
-    @property
-    def done_at(self) -> float:
-        """When the last thing happened to it, in seconds since 1970."""
-        concluded_at = self.concluded.concluded_at if self.concluded is not None else 0.0
-        return max([concluded_at, *(delivery.delivered_at for delivery in self.deliveries.values())])
-
-
-@dataclass(frozen=True)
-class QueueFigures:
-    """How many films are where, and how long the oldest has waited."""
-
-    waiting: int
-    oldest_waiting_s: float
-    to_send: int
-    oldest_to_send_s: float
-    kept: int
-    swept: int
-    ok: int
-    refused: int
-    failed: int
-    kept_apart: int
-    results_stored: int
-    results_refused: int
 
 
 class FilmQueue:
@@ -257,29 +218,13 @@ class FilmQueue:
 
     def figures(self) -> QueueFigures:
         """How many films are where."""
-        now = time.time()
         with self._changed:
-            films = list(self._films.values())
-            waiting = [film.received.received_ns / 1e9 for film in self._waiting.values()]
-            to_send = [film.done_at for film in self._to_send.values()]
-            statuses = [film.concluded.status for film in films if film.concluded is not None]
-            answers = [delivery.state for film in films for delivery in film.deliveries.values()]
-            kept_apart = sum(film.concluded is not None and film.concluded.kept_apart for film in films)
-            swept = self.ledger.counts()
-        return QueueFigures(
-            waiting=len(waiting),
-            oldest_waiting_s=max(0.0, now - min(waiting, default=now)),
-            to_send=len(to_send),
-            oldest_to_send_s=max(0.0, now - min(to_send, default=now)),
-            kept=len(films),
-            swept=sum(swept.values()),
-            ok=statuses.count("ok") + swept["ok"],
-            refused=statuses.count("refused") + swept["refused"],
-            failed=statuses.count("failed") + swept["failed"],
-            kept_apart=kept_apart,
-            results_stored=answers.count("stored"),
-            results_refused=answers.count("refused"),
-        )
+            return measure_queue(
+                self._films.values(),
+                waiting=self._waiting.values(),
+                to_send=self._to_send.values(),
+                swept=self.ledger.counts(),
+            )
 
     def state_of(self, sha256: str) -> FilmState:
         """Where a film is on its way."""

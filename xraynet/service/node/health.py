@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Literal
 
 from xraynet.errors import ServiceError
-from xraynet.service.node.film_queue import QueueFigures
+from xraynet.service.node.queue_figures import QueueFigures
 
 State = Literal["ok", "degraded", "failing", "stopping"]
 _HOST: Final = "127.0.0.1"
@@ -72,6 +72,10 @@ class HealthServer:
         """Answer no more."""
         self._server.shutdown()
         self._thread.join()
+        self.close()
+
+    def close(self) -> None:
+        """Give the port back."""
         self._server.server_close()
 
 

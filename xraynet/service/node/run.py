@@ -70,8 +70,12 @@ class Node:
             else None
         )
         self._upkeep = Upkeep(self.queue, retention, log=log, counters=self._counters)
-        self._server = DicomServer(self._reception, options=options, log=log, counters=self._counters)
         self._health = HealthServer(options.health_port, self.measure)
+        try:
+            self._server = DicomServer(self._reception, options=options, log=log, counters=self._counters)
+        except ServiceError:
+            self._health.close()
+            raise
 
     @property
     def port(self) -> int:
