@@ -1,6 +1,7 @@
 """``xraynet listen`` as a site runs it: a process of its own, a real Orthanc as source and archive."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from xraynet.cli.main import build_app
 from xraynet.ingest.read import read_radiograph
 
 pytestmark = pytest.mark.network
+GUARD = Path(__file__).resolve().parents[1] / "support" / "loopback"
 Site = tuple[NodeProcess, Orthanc]
 KINDS = {"SR", "OT", "PR"}
 
@@ -41,6 +43,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def site(models: list[str], orthanc_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     node = NodeProcess(folder / "out", [*models, "--retry-cap-s", "0.5", "--min-free-gib", "0"])
+    paths = [str(GUARD), *filter(None, [os.environ.get("PYTHONPATH")])]
+    node.environment = {"PYTHONPATH": os.pathsep.join(paths), "XRAYNET_SOCKET_LOG": str(folder / "sockets.log")}
     with Orthanc.start(folder / "archive", modalities=[Modality("xraynet", "XRAYNET", node.port)]) as archive:
         node.options += ["--forward", f"ORTHANC@127.0.0.1:{archive.dicom_port}"]
         with node:
@@ -98,6 +102,13 @@ def test_a_result_that_is_sent_back_is_refused(site: Site) -> None:
             archive.send("xraynet", orthanc_id)
     assert node.figure("kept") == kept
     assert node.count("refused_own_results") == before + 1
+
+
+@pytest.mark.tools
+def test_the_node_has_spoken_to_this_machine_only(site: Site) -> None:
+    node, _ = site
+    noted = node.out.with_name("sockets.log").read_text().splitlines()
+    assert set(noted) == {"guarded"}
 
 
 @pytest.mark.tools

@@ -23,6 +23,7 @@ class NodeProcess:
 
     out: Path
     options: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=find_free_port)
     health_port: int = field(default_factory=find_free_port)
     _process: "subprocess.Popen[bytes] | None" = None
@@ -57,7 +58,7 @@ class NodeProcess:
                 [*words, "--out", str(self.out), *self.options],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={**os.environ, "OMP_NUM_THREADS": "1", **self.environment},
             )
         num_before = len(self.events("listening"))
         deadline = time.monotonic() + limit_s

@@ -200,11 +200,15 @@ class Courier:
             for syntax in FALLBACK_SYNTAXES:
                 if (sop_class, syntax) not in offered:
                     entity.add_requested_context(sop_class, [syntax])
-        archive = self._archive
-        if self._tls is None:
-            association = entity.associate(archive.host, archive.port, ae_title=archive.ae_title)
-        else:
-            association = entity.associate(archive.host, archive.port, ae_title=archive.ae_title, tls_args=self._tls)
+        archive, here = self._archive, self._archive.loopback
+        association = entity.associate(
+            archive.host,
+            archive.port,
+            ae_title=archive.ae_title,
+            tls_args=self._tls,
+            # An archive on this machine is spoken to from nowhere else.
+            bind_address=(here, 0) if here is not None else None,
+        )
         if not association.is_established:
             raise _NotNow("rejected" if association.is_rejected else "unreachable")
         return association

@@ -49,6 +49,18 @@ class Archive:
             raise ValueError(f"the archive is '{text}'; AE@HOST:PORT was expected")
         return cls(ae_title=title, host=host.strip("[]"), port=int(port))
 
+    @property
+    def loopback(self) -> str | None:
+        """The loopback address from which an archive on this machine is spoken to; None for any other archive.
+
+        >>> Archive.parse("PACS@localhost:104").loopback, Archive.parse("PACS@10.0.0.5:104").loopback
+        ('127.0.0.1', None)
+        """
+        if self.host == "localhost":
+            return "127.0.0.1"
+        address = _normal_address(self.host)
+        return str(address) if address is not None and address.is_loopback else None
+
 
 @dataclass(frozen=True)
 class AllowedPeer:
