@@ -16,6 +16,8 @@ from xraynet.service.node.options import NodeLimits, NodeOptions
 from xraynet.service.node.peers import AllowedPeer, Archive
 from xraynet.service.node.services import ANSWERS, RESULT_CLASSES
 
+pytestmark = pytest.mark.network
+
 VERIFICATION = "1.2.840.10008.1.1"
 
 

@@ -32,6 +32,8 @@ from xraynet.service.node.options import NodeOptions, TlsFiles
 from xraynet.service.node.peers import Archive
 from xraynet.service.node.records import Concluded, ResultObject
 
+pytestmark = pytest.mark.network
+
 SR = str(ComprehensiveSRStorage)
 REPORTS = [(SR, [str(ExplicitVRLittleEndian)])]
 OPTIONS = NodeOptions(ae_title="XRAYNET", port=0, retry_first_s=0.02, retry_cap_s=0.1)

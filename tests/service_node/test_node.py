@@ -26,6 +26,8 @@ from xraynet.service.node.peers import Archive
 from xraynet.service.node.run import Node
 from xraynet.service.node.services import RESULT_CLASSES
 
+pytestmark = pytest.mark.network
+
 OPTIONS = NodeOptions(
     ae_title="XRAYNET",
     port=0,

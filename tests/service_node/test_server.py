@@ -29,6 +29,8 @@ from xraynet.errors import ServiceError
 from xraynet.service.node.options import NodeLimits, NodeOptions, TlsFiles
 from xraynet.service.node.peers import AllowList
 
+pytestmark = pytest.mark.network
+
 OWN_RESULT, MISMATCH, NOT_UNDERSTOOD, OTHER_INSTANCE, FULL, STOPPING = 0xC101, 0xA900, 0xC000, 0xC001, 0xA700, 0xA701
 LIMITED = NodeOptions(
     ae_title="XRAYNET", port=0, limits=NodeLimits(max_object_mib=0.25, max_associations=2, network_timeout_s=1.5)
