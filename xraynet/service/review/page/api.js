@@ -31,16 +31,26 @@ export const readTable = async (id) => (await ask(`${film(id)}/table`)).arrayBuf
 export const readHeatmap = async (id) => createImageBitmap(await (await ask(`${film(id)}/heatmap.png`)).blob());
 export const sendAction = (id, action) => post(`${film(id)}/actions`, action);
 
-// Calls onChange for every change that any tab or reader made, onState(true or false) as the stream comes and goes.
+// Calls onChange for every change that any tab or reader made, onFilms when films came or went, onState(true or false) as
+// the stream of them comes and goes. A browser keeps six connections to a server, so its tabs share one stream: the tab that
+// holds the lock listens and passes the news on; when it closes, another takes its place.
 export function followChanges({ onChange, onFilms, onState }) {
+  const tabs = new BroadcastChannel("xraynet.news"), heard = { change: onChange, films: onFilms, state: onState };
+  const tell = (kind, news) => { tabs.postMessage({ kind, news }); heard[kind](news); };
+  tabs.addEventListener("message", ({ data }) => heard[data.kind](data.news));
+  if (!navigator.locks) { listen(tell); return; }
+  navigator.locks.request("xraynet.news", () => { listen(tell); return new Promise(() => {}); });
+}
+
+function listen(tell) {
   let stream = null, waiting = 0;
   const open = () => {
     stream = new EventSource("/api/events");
-    stream.addEventListener("open", () => onState(true));
-    stream.addEventListener("change", (event) => onChange(JSON.parse(event.data)));
-    stream.addEventListener("films", onFilms);
+    stream.addEventListener("open", () => tell("state", true));
+    stream.addEventListener("change", (event) => tell("change", JSON.parse(event.data)));
+    stream.addEventListener("films", (event) => tell("films", JSON.parse(event.data)));
     stream.addEventListener("error", () => {
-      onState(false);
+      tell("state", false);
       // A refused stream is closed for good by the browser: it is opened anew here.
       if (stream.readyState === EventSource.CLOSED) { clearTimeout(waiting); waiting = setTimeout(open, 3000); }
     });

@@ -21,6 +21,7 @@ export class Controls {
   constructor({ stage, marks, desk }) {
     Object.assign(this, { stage, marks, desk });
     by("tools").replaceChildren(...TOOLS.map((group) => make("span", { class: "buttons" }, ...group.map((tool) => this.button(tool)))));
+    by("panel").addEventListener("click", (event) => { if (byPointer(event) && event.target.type === "checkbox") stage.element.focus(); });
     by("show-heat").addEventListener("change", () => this.setHeat(by("show-heat").checked));
     by("show-boxes").addEventListener("change", () => this.setBoxes(by("show-boxes").checked));
     by("opacity").addEventListener("input", () => this.setOpacity(Number(by("opacity").value)));

@@ -24,8 +24,9 @@ export class Desk {
     this.order = [];
     this.lastFinished = null;
     this.draft = null;
-    this.conflict = null;
+    this.conflicts = new Map();
     this.turn = 0;
+    this.opening = null;
   }
 
   // What is stored, and what will be.
@@ -35,6 +36,12 @@ export class Desk {
   adopt(id, reading) {
     if (reading && reading.revision >= this.revisionOf(id)) this.stored.set(id, reading);
   }
+
+  // Whether the film in sight is about to give way to another: what is done now would be meant for neither.
+  get isLeaving() { return !this.film || (this.opening !== null && this.opening !== this.film.id); }
+
+  // What met a conflict on this film and waits for the reader's word.
+  get conflict() { return this.film ? this.conflicts.get(this.film.id) ?? null : null; }
 
   get waiting() { return this.film ? this.queue.ofFilm(this.film.id) : []; }
 
@@ -52,7 +59,8 @@ export class Desk {
   async open(id) {
     this.flush();
     const turn = ++this.turn;
-    this.useTool("window");
+    this.opening = id;
+    if (this.tool !== "window") this.useTool("window");
     const late = setTimeout(() => { by("loading").hidden = false; }, 250);
     try {
       const film = await this.shelf.facts(id);
@@ -65,7 +73,7 @@ export class Desk {
       return false;
     } finally {
       clearTimeout(late);
-      if (turn === this.turn) by("loading").hidden = true;
+      if (turn === this.turn) { by("loading").hidden = true; this.opening = null; }
     }
     const next = this.worklist.nextUnread(id, this.order);
     if (next) this.shelf.ahead(next);
@@ -76,7 +84,7 @@ export class Desk {
     const other = this.film?.id !== film.id;
     this.film = film;
     this.adopt(film.id, film.mine);
-    if (other) Object.assign(this, { chosen: null, conflict: this.conflict?.film === film.id ? this.conflict : null });
+    if (other) this.chosen = null;
     if (unpacked instanceof Error) {
       this.stage.clear();
       tell(`The film cannot be shown: ${unpacked.message}.`, { stays: 60000 });
@@ -84,6 +92,7 @@ export class Desk {
       this.stage.show(film, unpacked);
     }
     this.show();
+    if (other) by("panel-scroll").scrollTop = 0;
     if (other) say(`${filmName(film)}. ${this.describe()}`);
   }
 
@@ -105,6 +114,7 @@ export class Desk {
   // Actions.
 
   act(kind, fields = {}) {
+    if (this.isLeaving) return false;
     if (this.isRevealing) { tell("The first look is being finished; wait for the server's answer."); return false; }
     this.flush();
     if (EDITS.has(kind) && this.reading.finished_at) this.queue.add(this.film.id, { kind: "reopen" });
@@ -126,6 +136,7 @@ export class Desk {
     const row = this.row;
     if (!row) return;
     if (reveal && this.stage.film) this.stage.reveal(row.box);
+    by("findings").querySelector(".chosen")?.scrollIntoView({ block: "nearest" });
     say(`Finding ${row.label}, ${sizeWords(row.box, this.film)}, ${row.state}`);
   }
 
@@ -222,7 +233,7 @@ export class Desk {
   }
 
   undo() {
-    if (!this.film) return;
+    if (this.isLeaving) return;
     this.flush();
     if (this.reading.can_undo) { this.act("undo"); tell("Undone. Ctrl+Shift+Z does it again."); return; }
     const before = this.lastFinished;
@@ -239,7 +250,7 @@ export class Desk {
   // Finishing.
 
   finish(verdict) {
-    if (!this.film) return;
+    if (this.isLeaving) return;
     this.flush();
     const reading = this.reading, found = reading.marks.filter(isFinding).length;
     if (reading.finished_at && reading.verdict === verdict) { this.goOn(); return; }
@@ -321,9 +332,10 @@ export class Desk {
   conflicted(id, actions, error) {
     if (error.body.reading) this.stored.set(id, error.body.reading);
     else this.stored.delete(id);
-    this.conflict = { film: id, actions, words: actions.map(actionWords) };
-    if (this.film?.id === id) this.renew();
-    else trouble(`${filmName(this.worklist.row(id) ?? { id })} was changed elsewhere; not stored: ${this.conflict.words.join(", ")}.`, [["Look at it", () => { trouble(""); this.goTo(id); }]]);
+    const lost = [...(this.conflicts.get(id)?.actions ?? []), ...actions], words = lost.map(actionWords);
+    this.conflicts.set(id, { actions: lost, words });
+    if (this.film?.id === id) this.renew().catch(() => this.show());
+    else trouble(`${filmName(this.worklist.row(id) ?? { id })} was changed elsewhere; not stored: ${words.join(", ")}.`, [["Look at it", () => { trouble(""); this.goTo(id); }]]);
   }
 
   refused(entry, error) {
@@ -333,14 +345,14 @@ export class Desk {
 
   // Makes the actions that met a conflict again, on what is stored now.
   insist() {
-    const { film, actions } = this.conflict;
-    this.conflict = null;
+    const { actions } = this.conflict, film = this.film.id;
+    this.conflicts.delete(film);
     for (const { action_id: _, made_at: __, reader: ___, ...action } of actions) this.queue.add(film, action);
     this.show();
   }
 
   giveWay() {
-    this.conflict = null;
+    this.conflicts.delete(this.film.id);
     this.show();
   }
 }

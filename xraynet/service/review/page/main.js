@@ -9,7 +9,7 @@ import { fillHelp, listenToKeys } from "./keys.js";
 import { MarksLayer } from "./marks.js";
 import { Panel } from "./panel.js";
 import { StagePointer } from "./pointer.js";
-import { ActionQueue } from "./queue.js";
+import { ActionQueue, keptActions } from "./queue.js";
 import { isFinding, letter } from "./reading.js";
 import { FilmStage } from "./stage.js";
 import { showSaving, tell, trouble } from "./status.js";
@@ -108,11 +108,13 @@ function followAddress() {
 // Readers.
 
 function askName() {
-  const dialog = by("name-dialog"), known = session?.readers ?? [];
+  const dialog = by("name-dialog"), kept = new Map(keptActions(session.store ?? ""));
+  const known = [...new Set([...session.readers, ...kept.keys()])];
   by("name-cancel").hidden = !session?.reader;
   by("name-wrong").textContent = "";
   by("name").value = "";
-  by("known-readers").replaceChildren(...known.map((name) => make("button", { type: "button", onclick: () => sit(name) }, name)));
+  by("known-readers").replaceChildren(...known.map((name) => make("button", { type: "button", onclick: () => sit(name) },
+    kept.has(name) ? `${name} (${kept.get(name)} not saved)` : name)));
   dialog.showModal();
   by("name").focus();
 }
@@ -132,8 +134,9 @@ async function sit(name) {
 
 async function begin() {
   queue?.close();
-  Object.assign(desk, { session, film: null, lastFinished: null, conflict: null, showOthers: false });
+  Object.assign(desk, { session, film: null, lastFinished: null, showOthers: false });
   desk.stored.clear();
+  desk.conflicts.clear();
   queue = new ActionQueue({
     store: session.store ?? "", reader: session.reader, send: sendAction, seat, revisionOf: (id) => desk.revisionOf(id),
     on: {
@@ -218,7 +221,7 @@ by("show-keys").addEventListener("click", () => by("keys-dialog").showModal());
 addEventListener("popstate", followAddress);
 addEventListener("pagehide", () => desk.flush());
 document.addEventListener("visibilitychange", checkSeat);
-addEventListener("beforeunload", (event) => { desk.flush(); if (queue?.entries.length) event.preventDefault(); });
+addEventListener("beforeunload", (event) => { desk.flush(); if (queue?.entries.length || desk.conflicts.size) event.preventDefault(); });
 
 const bound = (owner, names) => Object.fromEntries(names.map((name) => [name, owner[name].bind(owner)]));
 const methods = (owner) => Object.getOwnPropertyNames(Object.getPrototypeOf(owner)).filter((name) => typeof Object.getOwnPropertyDescriptor(Object.getPrototypeOf(owner), name).value === "function");

@@ -40,7 +40,7 @@ export class MarksLayer {
     this.svg.replaceChildren();
     this.shapes = [
       ...others.map((mark) => this.addShape(mark, `box other other-${mark.style}`, mark.label)),
-      ...rows.map((row) => this.addShape(row, `box ${row.state}${row.key === chosen ? " chosen" : ""}`, this.labelOf(row))),
+      ...rows.map((row) => this.addShape(row, `box ${row.state}${row.detection?.reported === false ? " weak" : ""}${row.key === chosen ? " chosen" : ""}`, this.labelOf(row))),
     ];
     this.rubber = node("rect", { class: "rubber" }, this.svg);
     this.handles = rows.some((row) => row.key === chosen) ? HANDLES.map((name) => node("rect", { class: `handle ${name}` }, this.svg)) : [];

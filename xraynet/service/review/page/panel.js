@@ -2,7 +2,7 @@
 
 import { overlap, sizeWords } from "./boxes.js";
 import { by, byPointer, make, plural, refill } from "./dom.js";
-import { isFinding, letter, markKey, placeWords, scoreWords, verdictWords } from "./reading.js";
+import { isFinding, isWeak, letter, markKey, placeWords, scoreWords, verdictWords } from "./reading.js";
 import { waitingWords } from "./status.js";
 
 const SAME_PLACE = 0.2;  // The overlap above which two readers' marks are listed as one.
@@ -88,9 +88,9 @@ export class Panel {
 
   drawBelow(film, rows) {
     const shown = new Set(rows.map((row) => row.key));
-    const below = film.detections.filter((detection) => !detection.reported && (this.desk.showBelow || !shown.has(detection.id))).length;
-    by("below").hidden = !below;
-    by("below-words").textContent = `Show ${plural(below, "mark")} below the operating point`;
+    const weak = film.detections.filter((detection) => isWeak(film, detection) && (this.desk.showBelow || !shown.has(detection.id))).length;
+    by("below").hidden = !weak;
+    by("below-words").textContent = `Show ${plural(weak, "weaker mark")} (score ${scoreWords(film.scale.lowest)} and more)`;
   }
 
   drawNote(row, reading) {
@@ -103,7 +103,7 @@ export class Panel {
 
   drawConflict() {
     const { desk } = this, place = by("conflict"), conflict = desk.conflict;
-    place.hidden = !conflict || conflict.film !== desk.film.id;
+    place.hidden = !conflict;
     if (place.hidden || place.conflict === conflict) return;
     place.conflict = conflict;
     place.replaceChildren(

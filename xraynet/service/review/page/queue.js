@@ -5,6 +5,7 @@ import { ApiError } from "./api.js";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8000;
+const RELOAD_MS = 2500;
 
 export class ActionQueue {
   // reader and store name the place in localStorage; send(film, action) asks the server; seat() resolves to whose seat the
@@ -12,33 +13,60 @@ export class ActionQueue {
   // the page shows; on = {saved, conflict, refused, otherReader, change}.
   constructor({ store, reader, send, seat, revisionOf, on }) {
     Object.assign(this, { reader, send, seat, revisionOf, on });
-    this.prefix = `xraynet.review.${store}.${encodeURIComponent(reader)}.`;
+    // A dot ends the name: "Dr" must not take over what "Dr. Ada" left behind.
+    this.prefix = `xraynet.review.${store}.${encodeURIComponent(reader).replaceAll(".", "%2E")}.`;
+    this.place = null;
     this.entries = [];
     this.state = "saved";
     this.sending = false;
     this.stopped = false;
     this.wait = FIRST_WAIT_MS;
     this.timer = 0;
+    this.watched = new Set();
     addEventListener("online", () => this.retryNow());
+    addEventListener("storage", ({ key, newValue }) => { if (newValue && this.place && this.isOthers(key)) this.watch(key); });
   }
 
   // Takes this tab's place and what it left there before a reload.
   async open() {
-    this.place = this.prefix + (await claimTab());
-    this.entries = JSON.parse(localStorage.getItem(this.place) ?? "[]");
+    const place = this.prefix + (await claimTab());
+    this.entries = [...readKept(place), ...this.entries];
+    this.place = place;
     await this.adopt();
   }
 
-  // Takes over what tabs of this reader have left behind that are closed by now.
+  // Takes over what closed tabs of this reader have left behind, and of those that are open as soon as they close.
   async adopt() {
-    const keys = Object.keys(localStorage).filter((key) => key.startsWith(this.prefix) && key !== this.place);
+    if (!this.place) return;
+    const keys = Object.keys(localStorage).filter((key) => this.isOthers(key));
     for (const key of keys) {
-      if (!(await isFree(key.slice(this.prefix.length)))) continue;
-      this.entries = [...this.entries, ...JSON.parse(localStorage.getItem(key) ?? "[]")].sort((a, b) => a.at - b.at);
-      this.keep();
-      localStorage.removeItem(key);
+      if (await isFree(this.tabOf(key))) this.take(key);
+      else this.watch(key);
     }
     this.keep();
+    this.run();
+  }
+
+  isOthers(key) { return key.startsWith(this.prefix) && key !== this.place; }
+  tabOf(key) { return key.slice(this.prefix.length); }
+
+  take(key) {
+    this.entries = [...this.entries, ...readKept(key)].sort((a, b) => a.at - b.at);
+    this.keep();
+    localStorage.removeItem(key);
+  }
+
+  // Waits until the tab is gone; one that only reloads is back within moments and keeps what is its own.
+  async watch(key) {
+    if (this.watched.has(key)) return;
+    this.watched.add(key);
+    do {
+      await untilFree(this.tabOf(key));
+      await new Promise((done) => setTimeout(done, RELOAD_MS));
+    } while (!this.stopped && !(await isFree(this.tabOf(key))));
+    this.watched.delete(key);
+    if (this.stopped) return;
+    this.take(key);
     this.run();
   }
 
@@ -61,6 +89,7 @@ export class ActionQueue {
 
   keep() {
     try {
+      if (!this.place) return;
       if (this.entries.length) localStorage.setItem(this.place, JSON.stringify(this.entries));
       else localStorage.removeItem(this.place);
     } catch {
@@ -93,8 +122,7 @@ export class ActionQueue {
         const answer = await this.send(entry.film, { ...action, base_revision: entry.base ?? this.revisionOf(entry.film) });
         this.wait = FIRST_WAIT_MS;
         this.state = "saving";
-        this.drop([entry], answer.reading.revision);
-        this.on.saved(entry, answer);
+        this.drop([entry], answer.reading.revision, () => this.on.saved(entry, answer));
       } catch (error) {
         if (!(await this.settle(entry, error))) break;
       }
@@ -116,12 +144,10 @@ export class ActionQueue {
     }
     if (status === 409) {
       const lost = this.entries.filter((other) => other.film === entry.film);
-      this.drop(lost, null);
-      this.on.conflict(entry.film, lost.map((other) => other.action), error);
+      this.drop(lost, null, () => this.on.conflict(entry.film, lost.map((other) => other.action), error));
       return true;
     }
-    this.drop([entry], entry.base);
-    this.on.refused(entry, error);
+    this.drop([entry], entry.base, () => this.on.refused(entry, error));
     return true;
   }
 
@@ -138,12 +164,33 @@ export class ActionQueue {
     return false;
   }
 
-  drop(entries, revision) {
+  // Takes entries out and tells what became of them in one go, so that nobody sees the page without both.
+  drop(entries, revision, tell) {
     const ids = new Set(entries.map((entry) => entry.action.action_id));
     this.entries = this.entries.filter((entry) => !ids.has(entry.action.action_id));
     this.entries.filter((entry) => ids.has(entry.after)).forEach((entry) => { entry.base = revision; entry.after = null; });
+    tell();
     this.keep();
   }
+}
+
+function readKept(key) {
+  try {
+    const kept = JSON.parse(localStorage.getItem(key) ?? "[]");
+    return Array.isArray(kept) ? kept : [];
+  } catch {
+    return [];
+  }
+}
+
+// How many actions of each reader this browser keeps for a store: [[reader, number], …].
+export function keptActions(store) {
+  const kept = new Map(), prefix = `xraynet.review.${store}.`;
+  for (const key of Object.keys(localStorage).filter((name) => name.startsWith(prefix))) {
+    const reader = decodeURIComponent(key.slice(prefix.length, key.lastIndexOf(".")));
+    kept.set(reader, (kept.get(reader) ?? 0) + readKept(key).length);
+  }
+  return [...kept];
 }
 
 // crypto.randomUUID exists only where the page came over HTTPS or from this machine.
@@ -179,6 +226,10 @@ function hold(tab) {
       return new Promise(() => {});
     }).catch(() => tell(false));
   });
+}
+
+function untilFree(tab) {
+  return navigator.locks ? navigator.locks.request(`xraynet.tab.${tab}`, () => {}) : new Promise(() => {});
 }
 
 function isFree(tab) {

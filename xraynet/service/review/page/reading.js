@@ -65,8 +65,11 @@ function movedMark(mark, box) {
 // What an added finding is called: A, B, … Z, A1, …
 export const letter = (at) => String.fromCharCode(65 + (at % 26)) + (at >= 26 ? Math.floor(at / 26) : "");
 
+// Marks below the operating point that are worth a look: from the score on at which the heatmap has colour.
+export const isWeak = (film, detection) => !detection.reported && detection.score >= film.scale.lowest;
+
 // What the list and the film show, detections first (by falling score), then what the reader added, in order.
-// Detections below the operating point are left out unless asked for or already answered.
+// Weak detections are left out unless asked for or already answered; even weaker ones unless answered.
 export function listFindings(film, reading, showBelow) {
   const marks = new Map(reading.marks.map((mark) => [markKey(mark), mark]));
   const found = film.detections
@@ -74,7 +77,7 @@ export function listFindings(film, reading, showBelow) {
       key: detection.id, label: String(at + 1), detection, mark: marks.get(detection.id) ?? null,
       box: marks.get(detection.id)?.box ?? detection.box, state: marks.get(detection.id)?.state ?? "undecided",
     }))
-    .filter((row) => row.detection.reported || row.mark || showBelow);
+    .filter((row) => row.detection.reported || row.mark || (showBelow && isWeak(film, row.detection)));
   const added = reading.marks.filter((mark) => !mark.detection).map((mark, at) => ({
     key: mark.id, label: letter(at), detection: null, mark, box: mark.box, state: "added",
   }));

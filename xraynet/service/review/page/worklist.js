@@ -29,6 +29,7 @@ export class Worklist {
   constructor({ waiting, queueState, open }) {
     Object.assign(this, { waiting, queueState, openFilm: open });
     this.films = [];
+    this.learnt = 0;
     this.filter = "unread";
     this.words = "";
     this.at = 0;
@@ -42,9 +43,14 @@ export class Worklist {
     });
   }
 
+  // An answer to an action may overtake a list that was on its way; then the list is fetched again.
   async load(session) {
     this.session = session;
-    const listed = await readWorklist();
+    let listed, known;
+    do {
+      known = this.learnt;
+      listed = await readWorklist();
+    } while (known !== this.learnt);
     const chosen = this.listed[this.at]?.id;
     this.films = listed.films;
     this.numNotFilms = listed.num_not_films ?? 0;
@@ -69,6 +75,7 @@ export class Worklist {
 
   // Takes over what the server said of a film in answer to an action.
   learn(id, reading) {
+    this.learnt += 1;
     const row = this.row(id);
     if (!row) return;
     const isRead = Boolean(reading.finished_at) && reading.phase !== "first";
