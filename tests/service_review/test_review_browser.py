@@ -33,6 +33,7 @@ DISCLAIMER = "Research use, not for diagnosis"
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.network,
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
