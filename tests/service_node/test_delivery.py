@@ -222,6 +222,40 @@ def test_results_that_are_gone_or_damaged_are_reported_and_hold_up_nobody(tmp_pa
     assert post.queue.figures().results_refused == 2
 
 
+def test_a_result_that_cannot_be_encoded_or_unpacked_is_given_up_and_holds_up_nobody(tmp_path: Path) -> None:
+    with run_stub_archive(contexts=[*REPORTS, (str(SecondaryCaptureImageStorage), [str(ExplicitVRLittleEndian)])]) as archive:
+        post = Post(tmp_path, archive.port)
+        picture = write_dicom(
+            tmp_path / "sc.dcm",
+            np.arange(64, dtype=np.uint8).reshape(8, 8),
+            syntax=JPEGBaseline8Bit,
+            SOPClassUID=SecondaryCaptureImageStorage,
+            SOPInstanceUID="9.8.1",
+        ).read_bytes()
+        uids = fill(post.queue, 3, picture=picture)
+        films = [received.sha256 for received, _ in post.queue.next_to_send(most=3)]
+        spoilt = post.queue.result_path(films[0], "sc.dcm")
+        spoilt.write_bytes(spoilt.read_bytes().replace(b"\xff\xd8\xff", b"\x00\x00\x00"))
+        report = post.queue.result_path(films[1], "sr.dcm")
+        nameless = dcmread(report)
+        del nameless.SOPInstanceUID
+        nameless.save_as(report)
+        post.queue.result_path(films[2], "sc.dcm").write_bytes(b"\0" * 128 + b"DICM\x02\x00")
+        with post.sending():
+            post.wait_for_end()
+        assert sorted(archive.uids) == sorted([uids[0], uids[2], "9.8.1"])
+    assert (post.queue.figures().results_stored, post.queue.figures().results_refused) == (3, 3)
+
+
+def test_a_result_for_which_there_is_never_room_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    with run_stub_archive(contexts=REPORTS, answers=[0xA700] * 5) as archive:
+        post = Post(tmp_path, archive.port)
+        uids = fill(post.queue, 3)
+        with post.sending():
+            post.wait_for_end()
+        assert archive.uids == [uids[1], uids[2], uids[0]]  # and it is never given up
+
+
 def test_a_report_is_sent_as_implicit_vr_where_nothing_else_is_taken(tmp_path: Path) -> None:
     with run_stub_archive(contexts=[(SR, [str(ImplicitVRLittleEndian)])]) as archive:
         post = Post(tmp_path, archive.port)

@@ -9,7 +9,6 @@ from typing import Final, Literal
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 from pynetdicom import _config as pynetdicom_config
 from pynetdicom.association import Association
@@ -31,6 +30,8 @@ Verdict = Literal["stored", "again", "refused"]
 _FILMS_AT_ONCE: Final = 16
 PROCESSING_FAILURES_BELIEVED: Final = 10
 _PROCESSING_FAILURE: Final = 0x0110
+_NO_ROOM_BELIEVED: Final = 5
+"""An archive that had no room for one result so often is asked about the others: some say so of what they cannot store."""
 
 
 def judge_status(status: int) -> Verdict:
@@ -71,15 +72,12 @@ class Backoff:
 
 @dataclass(frozen=True)
 class _Parcel:
-    """A result to be sent: of which film, its entry in the queue, and its data set."""
+    """A result to be sent: of which film, its entry in the queue, its data set, and the transfer syntax that it is in."""
 
     sha256: str
     entry: ResultEntry
     dataset: Dataset
-
-    @property
-    def syntax(self) -> UID:
-        return UID(str(self.dataset.file_meta.TransferSyntaxUID))
+    syntax: UID
 
 
 class _NotNow(Exception):
@@ -111,7 +109,7 @@ class Courier:
         self._log, self._counters, self._now = log, counters, now
         self._stopping = threading.Event()
         self._backoff = Backoff(first_s=options.retry_first_s, cap_s=options.retry_cap_s)
-        self._processing_failures: dict[tuple[str, str], int] = {}
+        self._failures: dict[tuple[str, str], int] = {}
         self._tls = None
         if options.forward_tls:
             assert options.tls is not None
@@ -170,13 +168,16 @@ class Courier:
             return
         association = self._associate(parcels)
         try:
-            failed = False
+            troubles = []
             for parcel in parcels:
                 if self._stopping.is_set():
                     return
-                failed |= not self._send(association, parcel)
-            if failed:
-                raise _NotNow(f"status-{_PROCESSING_FAILURE:04X}")
+                trouble = self._send(association, parcel)
+                if trouble:
+                    self._queue.put_last(parcel.sha256)
+                    troubles.append(trouble)
+            if troubles:
+                raise _NotNow(troubles[0])
         finally:
             if association.is_established:
                 association.release()
@@ -186,10 +187,16 @@ class Courier:
         try:
             with quiet_pydicom():
                 dataset = dcmread(self._queue.result_path(sha256, entry.name))
-        except (FileNotFoundError, InvalidDicomError, EOFError):
-            self._refuse(sha256, entry, 0, "the result cannot be read from the disk")
-            return None
-        return _Parcel(sha256=sha256, entry=entry, dataset=dataset)
+                return _Parcel(
+                    sha256=sha256, entry=entry, dataset=dataset, syntax=UID(str(dataset.file_meta.TransferSyntaxUID))
+                )
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                raise
+        except Exception:  # noqa: S110  damaged bytes break a parser in ways that nobody lists
+            pass
+        self._refuse(sha256, entry, 0, "the result cannot be read from the disk")
+        return None
 
     def _associate(self, parcels: list[_Parcel]) -> Association:
         entity = make_entity(self._options)
@@ -213,47 +220,62 @@ class Courier:
             raise _NotNow("rejected" if association.is_rejected else "unreachable")
         return association
 
-    def _send(self, association: Association, parcel: _Parcel) -> bool:
-        """Send one result; False where the archive failed at this one, and may not next time."""
+    def _send(self, association: Association, parcel: _Parcel) -> str:
+        """Send one result; returns why it could not be sent, and may be next time ("" where the archive has answered)."""
         if not association.is_established:
             raise _NotNow("connection-lost")
-        dataset = _fit(parcel, association)
-        if dataset is None:
-            self._refuse(parcel.sha256, parcel.entry, 0, "no presentation context was accepted")
-            return True
         try:
             with quiet_pydicom():
+                dataset = _fit(parcel, association)
+                if dataset is None:
+                    self._refuse(parcel.sha256, parcel.entry, 0, "no presentation context was accepted")
+                    return ""
                 answer = association.send_c_store(dataset)
-        except (RuntimeError, ValueError, AttributeError) as error:
-            raise _NotNow(f"send-{type(error).__name__}") from None
+        except OSError:
+            raise
+        except Exception as error:  # what a damaged result breaks in decoding and encoding, nobody lists
+            why = f"send-{type(error).__name__}"
+            if not association.is_established:
+                raise _NotNow(why) from None
+            return self._doubt(parcel, 0, why=why)
         if "Status" not in answer:
             raise _NotNow("no-answer")
         return self._settle(parcel, int(answer.Status))
 
-    def _settle(self, parcel: _Parcel, status: int) -> bool:
-        verdict = judge_status(status)
-        if verdict == "again" and status != _PROCESSING_FAILURE:
-            raise _NotNow(f"status-{status:04X}")
-        if verdict == "again" and self._is_believed(parcel):
-            return False
-        if verdict != "stored":
+    def _settle(self, parcel: _Parcel, status: int) -> str:
+        verdict, why = judge_status(status), f"status-{status:04X}"
+        if verdict == "again" and status == _PROCESSING_FAILURE:
+            return self._doubt(parcel, status, why=why)
+        if verdict == "again":
+            if self._count_failure(parcel) < _NO_ROOM_BELIEVED:
+                raise _NotNow(why)
+            return why
+        if verdict == "refused":
             self._refuse(parcel.sha256, parcel.entry, status, "the archive does not take it")
-            return True
+            return ""
         self._queue.record_delivery(parcel.sha256, Delivery(parcel.entry.name, "stored", status, self._now()))
+        self._failures.pop((parcel.sha256, parcel.entry.name), None)
         self._backoff.reset()
         self._counters.count("deliveries")
         level = self._log.warning if status else self._log.info
         level("delivered", film=parcel.sha256[:16], result=parcel.entry.name, status=f"{status:04X}")
-        return True
+        return ""
 
-    def _is_believed(self, parcel: _Parcel) -> bool:
-        """A processing failure may pass, but not for ever: after some the object itself is to blame."""
+    def _doubt(self, parcel: _Parcel, status: int, *, why: str) -> str:
+        """A failure at this one result may pass, but not for ever: after some the object itself is to blame."""
+        if self._count_failure(parcel) < PROCESSING_FAILURES_BELIEVED:
+            return why
+        self._refuse(parcel.sha256, parcel.entry, status, f"it failed {PROCESSING_FAILURES_BELIEVED} times ({why})")
+        return ""
+
+    def _count_failure(self, parcel: _Parcel) -> int:
         key = (parcel.sha256, parcel.entry.name)
-        self._processing_failures[key] = self._processing_failures.get(key, 0) + 1
-        return self._processing_failures[key] < PROCESSING_FAILURES_BELIEVED
+        self._failures[key] = self._failures.get(key, 0) + 1
+        return self._failures[key]
 
     def _refuse(self, sha256: str, entry: ResultEntry, status: int, why: str) -> None:
         self._queue.record_delivery(sha256, Delivery(entry.name, "refused", status, self._now()))
+        self._failures.pop((sha256, entry.name), None)
         self._counters.count("deliveries_refused")
         self._counters.note_error(f"archive-refused-{status:04X}")
         self._log.error("delivery-refused", film=sha256[:16], result=entry.name, status=f"{status:04X}", why=why)
@@ -270,7 +292,6 @@ def _fit(parcel: _Parcel, association: Association) -> Dataset | None:
         return parcel.dataset
     if not accepted & set(FALLBACK_SYNTAXES):
         return None
-    with quiet_pydicom():
-        if parcel.syntax.is_compressed:
-            parcel.dataset.decompress(generate_instance_uid=False)
+    if parcel.syntax.is_compressed:
+        parcel.dataset.decompress(generate_instance_uid=False)
     return parcel.dataset  # pynetdicom encodes it as the context asks, explicit or implicit

@@ -182,6 +182,13 @@ class FilmQueue:
             films = list(self._to_send.values())[:most]
             return [(film.received, film.unsent) for film in films]
 
+    def put_last(self, sha256: str) -> None:
+        """Let the other films that wait for the archive go first: something is wrong with a result of this one."""
+        with self._changed:
+            film = self._to_send.pop(sha256, None)
+            if film is not None:
+                self._to_send[sha256] = film
+
     def result_path(self, sha256: str, name: str) -> Path:
         """The file of a result."""
         return self.films_folder / sha256 / "results" / name
