@@ -178,6 +178,33 @@ def test_failures_by_chance_are_tried_again_after_a_start_and_others_by_another_
     assert open_queue(tmp_path, version="2").figures().waiting == 2
 
 
+def test_a_reading_for_which_the_disk_had_no_room_does_not_count_as_an_end_of_the_node(tmp_path: Path) -> None:
+    queue = open_queue(tmp_path)
+    received, _ = arrive(queue)
+    for _ in range(3 * MOST_ATTEMPTS):
+        assert queue.begin(received.sha256)
+        queue.take_back(received.sha256)
+    for _ in range(MOST_ATTEMPTS - 1):
+        assert queue.begin(received.sha256)
+    queue.take_back(received.sha256)
+    assert [queue.begin(received.sha256) for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize("name", ["received.json", "outcome.json", "deliveries.jsonl", "attempts"])
+def test_a_record_of_random_bytes_costs_its_film_only(tmp_path: Path, name: str) -> None:
+    queue = open_queue(tmp_path)
+    spoilt, whole = (arrive(queue, content, uid)[0] for content, uid in ((b"one", "1.1"), (b"two", "1.2")))
+    conclude(queue, spoilt.sha256, RESULT, status="failed", code="time-limit")
+    conclude(queue, whole.sha256, RESULT)
+    (tmp_path / "films" / spoilt.sha256 / name).write_bytes(b"\xff\xfe\x9c\n")
+    again = open_queue(tmp_path)
+    assert again.state_of(whole.sha256) == "to-send"
+    if name == "attempts":
+        assert again.begin(spoilt.sha256)
+    else:
+        assert again.damaged == [spoilt.id]
+
+
 def test_another_chance_is_given_a_few_times_only(tmp_path: Path) -> None:
     queue = open_queue(tmp_path)
     received, _ = arrive(queue)

@@ -145,19 +145,40 @@ def test_a_full_disk_holds_the_film_back_and_loses_nothing(tmp_path: Path, monke
     monkeypatch.setattr("xraynet.service.node.analysis._DISK_WAIT_S", 0.1)
     from xraynet.batch import film_reader
 
-    write, failures = film_reader.write_film, [OSError(28, "No space left on device")] * 2
+    write, failures = film_reader.write_film, [OSError(28, "No space left on device")] * 12
 
-    def fail_twice(*arguments: object, **more: object) -> None:
+    def fail_for_a_while(*arguments: object, **more: object) -> None:
         if failures:
             raise failures.pop()
         write(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(film_reader, "write_film", fail_twice)
+    monkeypatch.setattr(film_reader, "write_film", fail_for_a_while)
     with run(tmp_path / "out") as running:
         send(running.node.port, write_film(tmp_path / "film.dcm"))
         running.wait(1)
-        assert len(running.events("analysis-waits")) == 2
+        assert len(running.events("analysis-waits")) == 12  # more often than a film may end the node
         assert running.node.queue.figures().ok == 1
+
+
+def test_a_film_whose_reading_cannot_be_written_lets_others_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xraynet.service.node.analysis._DISK_WAIT_S", 0.1)
+    from xraynet.batch import film_reader
+
+    write, first, others = film_reader.write_film, [], []
+
+    def fail_at_the_first(folder: Path, *arguments: object, **more: object) -> None:
+        first.append(folder)
+        if folder == first[0] and len(others) < 2:
+            raise OSError(13, "Permission denied")
+        others.append(folder)
+        write(folder, *arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(film_reader, "write_film", fail_at_the_first)
+    with run(tmp_path / "out") as running:
+        send(running.node.port, *(write_film(tmp_path / f"{seed}.dcm", seed) for seed in (1, 2, 3)))
+        running.wait(3)
+        assert running.node.queue.figures().ok == 3
+    assert others[-1] == first[0]
 
 
 def test_a_film_that_breaks_the_detector_costs_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

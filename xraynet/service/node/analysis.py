@@ -52,6 +52,7 @@ class Analyst:
         self._limits = DecodeLimits.of_megapixels(reader.options.max_megapixels)
         self._stopping = threading.Event()
         self._ahead: deque[_Ahead] = deque()
+        self._put_off: set[str] = set()
         self._worklist_is_old = True
         self._worklist_due_at = 0.0
         self._thread = threading.Thread(target=self._run, name="analyse")
@@ -97,14 +98,24 @@ class Analyst:
         if not self._queue.begin(received.sha256):
             decoded = DecodedFilm(FilmFailed(f"reading it ended the node {MOST_ATTEMPTS} times", code="internal-error"))
         self._objects = ()
-        outcome = self._reader.conclude(decoded, shown=received.id, sha256=received.sha256, started_at=started_at)
-        self._conclude(received, outcome)
+        try:
+            outcome = self._reader.conclude(decoded, shown=received.id, sha256=received.sha256, started_at=started_at)
+            self._conclude(received, outcome)
+        except OSError:
+            # Films behind it go first: it may be this one's folder that cannot be written.
+            self._put_off.add(received.sha256)
+            self._queue.take_back(received.sha256)
+            raise
         if self._worklist_is_old and time.monotonic() >= self._worklist_due_at:
             self._write_worklist()
 
     def _look_ahead(self, worker: DecodeWorker) -> None:
         while len(self._ahead) < _LOOK_AHEAD:
-            received = self._queue.next_waiting(exclude={each.received.sha256 for each in self._ahead})
+            taken = {each.received.sha256 for each in self._ahead}
+            received = self._queue.next_waiting(exclude=taken | self._put_off)
+            if received is None and self._put_off:
+                self._put_off.clear()
+                received = self._queue.next_waiting(exclude=taken)
             if received is None:
                 return
             path = self._queue.path_of(received.sha256)

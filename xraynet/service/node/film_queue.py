@@ -150,9 +150,19 @@ class FilmQueue:
         write_text_atomically(self.films_folder / sha256 / ATTEMPTS_NAME, str(attempts + 1))
         return True
 
+    def take_back(self, sha256: str) -> None:
+        """Undo ``begin``: the film did not end the node, the disk had no room for its reading."""
+        path, attempts = self.films_folder / sha256 / ATTEMPTS_NAME, self._count_attempts(sha256)
+        if attempts > 1:
+            write_text_atomically(path, str(attempts - 1))
+        else:  # which needs no room
+            path.unlink(missing_ok=True)
+
     def _count_attempts(self, sha256: str) -> int:
-        path = self.films_folder / sha256 / ATTEMPTS_NAME
-        return int(path.read_text()) if path.is_file() else 0
+        try:
+            return int((self.films_folder / sha256 / ATTEMPTS_NAME).read_bytes())
+        except (FileNotFoundError, ValueError):  # a count that the disk spoilt begins anew
+            return 0
 
     def is_kept_apart(self, sha256: str) -> bool:
         """Whether another film of the same SOP Instance UID has its results in the archive, or on their way there."""
@@ -299,8 +309,9 @@ class FilmQueue:
     def _remove(self, film: QueuedFilm) -> None:
         sha256, uid_digest = film.received.sha256, film.received.uid_digest
         assert film.concluded is not None
-        if sha256 not in self.ledger:
-            self.ledger.append(LedgerLine(sha256, uid_digest, bool(film.results), film.concluded.status))
+        with self._changed:
+            if sha256 not in self.ledger:
+                self.ledger.append(LedgerLine(sha256, uid_digest, bool(film.results), film.concluded.status))
         shutil.rmtree(self.films_folder / sha256)
         with self._changed:
             self._films.pop(sha256, None)

@@ -81,11 +81,17 @@ def append_line(path: Path, line: str) -> None:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The whole lines of a file; one that was cut short by a crash was never acted upon, and is left out."""
+    """The whole lines of a file; one that was cut short by a crash was never acted upon, and is left out.
+
+    Raises ServiceError where they are no text.
+    """
     if not path.is_file():
         return []
     content = path.read_bytes()
-    return content[: content.rfind(b"\n") + 1].decode("utf-8").splitlines()
+    try:
+        return content[: content.rfind(b"\n") + 1].decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ServiceError(f"{path}: not lines of text: {error.reason} at byte {error.start}") from error
 
 
 def _read_entries(path: Path) -> tuple[ResultEntry, ...]:
@@ -99,5 +105,5 @@ def _read_entries(path: Path) -> tuple[ResultEntry, ...]:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ServiceError(f"{path}: cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ServiceError(f"{path}: cannot be read ({type(error).__name__})") from error
