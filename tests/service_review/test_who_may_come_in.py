@@ -41,6 +41,15 @@ def test_a_second_tab_keeps_the_session_of_the_first(enter: Enter) -> None:
     assert browser.get("/api/session").json()["reader"] == "Ada"
 
 
+@pytest.mark.parametrize("other", ['settings={"a": 1}', "a=b c", "k[]=1", "flag", "a\xe9=1", "=", 'q="a;b"'])
+def test_cookies_of_other_programs_on_the_machine_shut_nobody_out(enter: Enter, other: str) -> None:
+    browser = enter()
+    own = browser.cookie
+    for cookie in (f"{other}; {own}", f"{own}; {other}", f"x{own}; {other};{own}"):
+        browser.cookie = cookie
+        assert browser.get("/api/session").status == 200
+
+
 def test_under_tls_the_cookie_never_travels_in_the_clear() -> None:
     address = Address.direct("review.example.org", 443, has_certificate=True)
     assert address.url == "https://review.example.org"
@@ -129,6 +138,7 @@ def test_what_is_no_json_object_is_refused(enter: Enter, body: bytes) -> None:
         {"kind": "add", "mark": "m", "box": [0, 0, 5, float("nan")]},
         {"kind": "add", "mark": "m", "box": [0, 0, float("inf"), 5]},
         {"kind": "add", "mark": "m", "box": [0, 0, 5, 1e300]},
+        {"kind": "add", "mark": "m", "box": [0, 0, 5, 10**400]},
         {"kind": "add", "mark": "m", "box": [0, 0, 101, 5]},
         {"kind": "add", "mark": "m", "box": [5, 5, 0, 0]},
         {"kind": "add", "mark": "m", "box": [5, 5, 5.5, 9]},
@@ -232,6 +242,23 @@ def test_a_failure_inside_is_told_without_what_it_was_about(
     assert answer.status == 500
     assert "Doe" not in answer.body.decode() + caplog.text
     assert "RuntimeError" in caplog.text
+
+
+def test_a_failure_after_an_action_is_kept_does_not_say_that_it_is_not(
+    enter: Enter, open_site: Callable[..., ReviewSite], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = open_site()
+    browser = enter(site=site)
+
+    def fail(_: object) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.desk, "count_unread", fail)
+        answer = browser.act(FILM, "verdict", verdict="normal")
+    assert answer.status == 500
+    assert "nothing" not in answer.json()["error"]
+    assert browser.get(f"/api/films/{FILM}").json()["mine"]["verdict"] == "normal"
 
 
 def test_a_disk_that_takes_nothing_is_told_and_nothing_is_answered_as_saved(

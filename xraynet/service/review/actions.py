@@ -93,7 +93,10 @@ def _parse_box(value: object) -> Box | None:
         return None
     if not isinstance(value, list | tuple) or len(value) != 4:
         raise ActionRefused("the box is not [x1, y1, x2, y2]")
-    sides = [float(side) for side in value if isinstance(side, int | float) and not isinstance(side, bool)]
+    try:
+        sides = [float(side) for side in value if isinstance(side, int | float) and not isinstance(side, bool)]
+    except OverflowError:  # JSON knows no largest integer
+        sides = []
     if len(sides) != 4:
         raise ActionRefused("a side of the box is not a number")
     return (sides[0], sides[1], sides[2], sides[3])

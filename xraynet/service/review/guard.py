@@ -2,13 +2,13 @@
 
 import json
 import logging
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qs
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from xraynet.service.review.door import Door
+from xraynet.service.review.door import Door, Session
 
 MOST_BODY_BYTES: Final = 64 << 10
 CONTENT_POLICY: Final = (
@@ -25,6 +25,7 @@ _HEADERS: Final = (
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
     (b"cache-control", b"no-store"),
 )
+CRASHED: Final = "the server failed on this request; ask again to see what is stored"
 _log: Final = logging.getLogger("xraynet.review")
 
 
@@ -58,7 +59,7 @@ class Guard:
         except Exception as error:  # the boundary of a request: the message may quote a path, which may name a patient
             _log.error("a request failed with %s at %s", type(error).__name__, _place_of(error))
             if not answered:
-                await _send_json(send_guarded, 500, "the server failed on this request; nothing was changed by it")
+                await _send_json(send_guarded, 500, CRASHED)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -106,12 +107,17 @@ class Guard:
         return None
 
 
+def session_of(request: Request) -> Session:
+    """The session that a request came in with."""
+    session = request.state.session
+    assert isinstance(session, Session)
+    return session
+
+
 def _read_cookie(header: str, name: str) -> str:
-    try:
-        found = SimpleCookie(header).get(name)
-    except CookieError:
-        return ""
-    return found.value if found is not None else ""
+    # Pair by pair: http.cookies drops every cookie where one is unusual, and all programs of a host share its cookies.
+    pairs = (pair.strip().partition("=") for pair in header.split(";"))
+    return next((value for key, _, value in pairs if key == name), "")
 
 
 def _place_of(error: BaseException) -> str:

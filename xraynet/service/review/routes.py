@@ -30,7 +30,7 @@ from xraynet.service.review.downloads import Downloads
 from xraynet.service.review.events import EventHub
 from xraynet.service.review.export_sr import has_sources
 from xraynet.service.review.films import ListedFilm
-from xraynet.service.review.guard import MOST_BODY_BYTES
+from xraynet.service.review.guard import CRASHED, MOST_BODY_BYTES, session_of
 from xraynet.service.review.history import Action
 from xraynet.service.review.page_files import page_routes
 from xraynet.service.review.store import StaleRevision
@@ -69,6 +69,7 @@ class ReviewSite:
                 ActionRefused: _answer_refusal,
                 PredictionsError: _answer_missing,
                 ReviewError: _answer_failure,
+                Exception: _answer_crash,
             },
             lifespan=self._lifespan,
         )
@@ -96,7 +97,7 @@ class ReviewSite:
 
     def session(self, request: Request) -> Response:
         """Who sits here, and what is to be read."""
-        return JSONResponse(self._answer_session(_session_of(request)))
+        return JSONResponse(self._answer_session(session_of(request)))
 
     def _answer_session(self, session: Session) -> Answer:
         return answer_session(self.desk, session.reader, readers=self.door.readers(), has_sr=has_sources(self.desk.folder.root))
@@ -104,18 +105,18 @@ class ReviewSite:
     async def name_reader(self, request: Request) -> Response:
         """Say who sits here."""
         tables = await _read_json(request)
-        session = _session_of(request)
+        session = session_of(request)
         known = await run_in_threadpool(self.desk.store.readers)
         session.reader = parse_reader(tables.get("name"), known=(*known, *self.door.readers()))
         return JSONResponse(await run_in_threadpool(self._answer_session, session))
 
     def worklist(self, request: Request) -> Response:
         """The films, in the order in which this reader should take them."""
-        return JSONResponse(answer_worklist(self.desk, _session_of(request).reader))
+        return JSONResponse(answer_worklist(self.desk, session_of(request).reader))
 
     def film(self, request: Request) -> Response:
         """A film as this reader may see it now."""
-        reader = _session_of(request).reader
+        reader = session_of(request).reader
         return JSONResponse(answer_film(self.desk, self.desk.view(self._find(request), reader), reader=reader))
 
     def levels(self, request: Request) -> Response:
@@ -130,7 +131,7 @@ class ReviewSite:
     def heatmap(self, request: Request) -> Response:
         """The heatmap, once the reader may see it."""
         film = self._find(request)
-        if self.desk.view(film, _session_of(request).reader).is_hidden:
+        if self.desk.view(film, session_of(request).reader).is_hidden:
             raise HTTPException(403, "the detector's marks are not shown yet: this is the first look")
         heatmap = self.desk.folder.read_heatmap(film.id)
         if heatmap is None:
@@ -139,7 +140,7 @@ class ReviewSite:
 
     async def act(self, request: Request) -> Response:
         """Keep an action of the reader, on disk before the answer."""
-        session, film = _session_of(request), await run_in_threadpool(self._find, request)
+        session, film = session_of(request), await run_in_threadpool(self._find, request)
         tables = await _read_json(request)
         if session.reader is None:
             raise ActionRefused(_NO_READER)
@@ -188,19 +189,13 @@ class ReviewSite:
 
     async def events(self, request: Request) -> Response:
         """The changes of others, as they happen."""
-        return StreamingResponse(self.hub.listen(_session_of(request)), media_type="text/event-stream")
+        return StreamingResponse(self.hub.listen(session_of(request)), media_type="text/event-stream")
 
     def _find(self, request: Request) -> ListedFilm:
         film = self.desk.folder.find(str(request.path_params["film"]))
         if film is None:
             raise HTTPException(404, "there is no such film in this folder")
         return film
-
-
-def _session_of(request: Request) -> Session:
-    session = request.state.session
-    assert isinstance(session, Session)
-    return session
 
 
 async def _read_json(request: Request) -> Mapping[str, object]:
@@ -253,3 +248,8 @@ def _answer_missing(_: Request, error: Exception) -> Response:
 
 def _answer_failure(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, status_code=503)
+
+
+def _answer_crash(_: Request, _error: Exception) -> Response:
+    # The error itself goes on to the guard, which logs it.
+    return JSONResponse({"error": CRASHED}, status_code=500)

@@ -134,8 +134,9 @@ def _config(site: ReviewSite, options: ServerOptions) -> uvicorn.Config:
 @contextmanager
 def _listen(options: ServerOptions) -> Iterator[socket.socket]:
     try:
-        family = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.create_server((options.host.strip("[]"), options.port), family=family, backlog=128)
+        host = options.host.strip("[]")
+        family = socket.getaddrinfo(host, options.port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.create_server((host, options.port), family=family, backlog=128)
     except OSError as error:
         raise ReviewError(f"{options.host} port {options.port}: cannot be listened on: {error.strerror or error}") from error
     with listening:
