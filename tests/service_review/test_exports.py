@@ -113,6 +113,29 @@ def test_first_and_final_looks_are_told_apart(enter: Enter) -> None:
     assert len(final["images"]) == len(first["images"]) == 1
 
 
+def test_a_second_reader_downloads_nothing_of_others_before_finishing_a_film(
+    enter: Enter, open_site: Callable[..., ReviewSite]
+) -> None:
+    site = open_site(mode="second-reader")
+    ada, ben = enter("Ada", site=site), enter("Ben", site=site)
+    look = ({"kind": "verdict", "verdict": "normal"}, {"kind": "reveal"}, {"kind": "accept", "detection": "d1"})
+    for step in (*look, {"kind": "verdict", "verdict": "findings"}):
+        ada.act(A, **step)
+    ben.act(A, "note", text="seen")
+    assert _readers(ben) == {"Ben"}
+    assert ben.get("/api/export/coco.json").json()["images"] == []
+    for step in (*look, {"kind": "verdict", "verdict": "findings"}):
+        ben.act(A, **step)
+    assert _readers(ben) == {"Ada", "Ben"}
+    assert len(ben.get("/api/export/coco.json").json()["annotations"]) == 2
+    assert _readers(enter(None, site=site)) == set()
+
+
+def _readers(browser: AsgiBrowser) -> set[str]:
+    rows = csv.DictReader(io.StringIO(browser.get("/api/export/findings.csv").body.decode()))
+    return {row["reader"] for row in rows}
+
+
 def run(*arguments: object) -> str:
     result = CliRunner().invoke(
         build_app(("review",)), ["review", *map(str, arguments)], prog_name="xraynet", catch_exceptions=False

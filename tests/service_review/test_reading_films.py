@@ -205,6 +205,21 @@ def test_a_second_reader_sees_no_one_elses_reading_before_finishing(enter: Enter
     assert [other["reader"] for other in ben.get(f"/api/films/{A}").json()["others"]] == ["Ada"]
 
 
+def test_a_first_look_stays_unaided_where_the_server_is_started_again_without_the_mode(
+    enter: Enter, open_site: Callable[..., ReviewSite]
+) -> None:
+    strict = open_site(mode="second-reader")
+    ben = enter("Ben", site=strict)
+    ben.act(A, "add", mark="m", box=BOX)
+    ada = enter("Ada", site=open_site())
+    ada.act(A, "accept", detection="d1")
+    ada.act(A, "verdict", verdict="findings")
+    later = enter("Ben", site=open_site())
+    film = later.get(f"/api/films/{A}").json()
+    assert (film["hidden"], film["detections"], film["others"]) == (True, [], [])
+    assert [other["reader"] for other in enter("Eve", site=open_site()).get(f"/api/films/{A}").json()["others"]] == ["Ada"]
+
+
 def test_new_films_appear_while_the_server_runs(enter: Enter, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scan_always(monkeypatch)
     browser = enter()

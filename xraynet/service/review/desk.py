@@ -1,6 +1,6 @@
 """A folder of results and its store, together: what a reader sees of a film, of the worklist, and of the others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -63,17 +63,28 @@ class ReviewDesk:
         """A film as this reader may see it now."""
         mine = self.store.read(film.id, reader) if reader is not None else None
         look = mine.history.look if mine is not None else History.begin(self.mode).look
-        is_hidden = look.phase == "first"
-        may_see_others = self.mode == "plain" or look.is_complete
-        names = [facts.reader for facts in self.store.looks(film=film.id) if facts.reader != reader and _is_complete(facts)]
-        found = [self.store.read(film.id, name) for name in names] if may_see_others else []
+        looks = self.store.looks(film=film.id)
+        names = [facts.reader for facts in looks if facts.reader != reader and _is_complete(facts)]
+        found = [self.store.read(film.id, name) for name in names] if self._may_see_others(looks, reader) else []
         return FilmView(
             film=film,
             reading=mine.results.reading if mine is not None else film.reading,
             mine=mine,
             others=tuple(other for other in found if other is not None),
-            is_hidden=is_hidden,
+            is_hidden=look.phase == "first",
         )
+
+    def films_open_to(self, reader: str | None) -> set[str]:
+        """The films of which this reader may see what others said, of all that anybody has begun."""
+        looks = _looks_by_film(self.store.looks())
+        return {film for film, theirs in looks.items() if self._may_see_others(theirs, reader)}
+
+    def _may_see_others(self, looks: Iterable[LookFacts], reader: str | None) -> bool:
+        """Of a film with these looks. What others accepted tells what the detector marked: an unaided look comes first."""
+        mine = [look for look in looks if look.reader == reader]
+        if any(_is_complete(look) for look in mine):
+            return True
+        return self.mode == "plain" and all(look.look == "final" for look in mine)
 
     def neighbours(self, film: str, reader: str | None) -> tuple[str | None, str | None]:
         """(previous, next) in the order of suspicion; next is the next unread one, from the top where there is none below."""

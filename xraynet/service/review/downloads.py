@@ -10,11 +10,15 @@ from starlette.routing import Route
 from xraynet.service.review.desk import ReviewDesk
 from xraynet.service.review.export import ExportedLook, LookName, render_coco, render_csv, select_looks
 from xraynet.service.review.export_sr import pack_reports
+from xraynet.service.review.guard import session_of
 
 
 @dataclass(frozen=True)
 class Downloads:
-    """The exports of a desk. ``?reader=NAME`` is of one reader; ``?look=first`` of the looks before marks were shown."""
+    """The exports of a desk. ``?reader=NAME`` is of one reader; ``?look=first`` of the looks before marks were shown.
+
+    Whoever asks gets of others only what the page would show: ``xraynet review OUT --export`` is for all of it.
+    """
 
     desk: ReviewDesk
 
@@ -45,7 +49,10 @@ class Downloads:
         look: LookName | None = "first" if asked == "first" else "final" if asked == "final" else None
         if asked is not None and look is None:
             raise HTTPException(400, "look is first or final")
-        return select_looks(self.desk.store, reader=request.query_params.get("reader"), look=look, finished=finished)
+        found = select_looks(self.desk.store, reader=request.query_params.get("reader"), look=look, finished=finished)
+        me = session_of(request).reader
+        open_films = self.desk.films_open_to(me)
+        return [item for item in found if item.reader == me or item.reading.id in open_films]
 
 
 def _download(content: str | bytes, *, name: str, kind: str) -> Response:
