@@ -137,6 +137,25 @@ def test_why_no_film_is_earlier_is_said(why: str, words: str) -> None:
     assert words in text_of(render_visit(replace(compared(), why_no_priors=why), worklist=None))
 
 
+def test_what_was_found_on_an_earlier_film_is_shown_where_the_two_cannot_be_compared() -> None:
+    clear = reading(digit="d")
+    page = render_visit(compared(replace(THEN, lungs=None), now=clear), worklist=None)
+    assert "on this film or on the earlier ones" not in text_of(page)
+    assert "Nothing is marked on this film above the operating point." in text_of(page)
+    assert "Findings are not compared: the lung fields are not outlined" in text_of(page)
+    assert page.count('<g class="reported"><rect class="halo"') == 2
+    assert "2 places are marked on it." in page
+    assert "on this film or on the earlier ones" in text_of(render_visit(compared(clear, now=clear), worklist=None))
+
+
+def test_nothing_is_said_to_be_unmarked_where_a_reader_had_marked_something() -> None:
+    marked = NoduleAnnotations.of_boxes(np.array([[140, 110, 160, 130]], dtype=np.float32))
+    clear = reading(digit="d")
+    text = text_of(render_visit(compared(clear, now=clear, annotations=marked), worklist=None))
+    assert "Marked by a reader: nodule, left mid zone" in text
+    assert "on this film or on the earlier ones" not in text
+
+
 def test_a_film_that_was_not_analysed_is_shown_with_the_reason() -> None:
     withheld = replace(THEN, status="refused", film_score=None, detections=(), gate=GateVerdict(False, ("lateral",)))
     text = text_of(render_visit(compared(withheld), worklist=None))

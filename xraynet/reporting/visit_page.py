@@ -49,13 +49,17 @@ class FollowedRow:
 
 @dataclass(frozen=True)
 class ShownFilm:
-    """A film of the visit with the pictures beside it and the table under them."""
+    """A film of the visit with the pictures beside it and the table under them.
+
+    ``is_compared``: every earlier film beside it was analysed and laid over it, and no reader had marked anything there.
+    """
 
     now: ShownPicture
     then: tuple[ShownPicture, ...]
     headings: tuple[str, ...]
     rows: tuple[FollowedRow, ...]
     is_analysed: bool
+    is_compared: bool
 
 
 def render_visit(visit: Visit, *, worklist: str | None, language: Language | None = None) -> str:
@@ -157,8 +161,11 @@ def _show_film(film: ComparedFilm, *, language: Language) -> ShownFilm:
     rows = tuple(_row(film, place, line, language=language) for place, line in enumerate(lines))
     now = [(now, name_letter(place)) for place, (now, _) in enumerate(lines) if now is not None]
     then = [
-        [(line[column], name_letter(place)) for place, (_, line) in enumerate(lines) if line[column] is not None]
-        for column in range(len(film.earlier))
+        [
+            *((line[column], name_letter(place)) for place, (_, line) in enumerate(lines) if line[column] is not None),
+            *((place, "") for place in _uncompared(earlier)),
+        ]
+        for column, earlier in enumerate(film.earlier)
     ]
     return ShownFilm(
         now=_picture(film.film, now, heading=language.say("visit.now"), notes=(), language=language),
@@ -175,7 +182,16 @@ def _show_film(film: ComparedFilm, *, language: Language) -> ShownFilm:
         headings=tuple(_heading(earlier.visit, language=language) for earlier in film.earlier),
         rows=rows,
         is_analysed=reading.film_score is not None,
+        is_compared=bool(film.earlier)
+        and not any(one.comparison.why_not_aligned or len(one.film.annotations.boxes) for one in film.earlier),
     )
+
+
+def _uncompared(earlier: EarlierFilm) -> list[int]:
+    """What was reported on an earlier film that could not be laid over the present one: it is shown, without a letter."""
+    if not earlier.comparison.why_not_aligned:
+        return []
+    return [place for place, one in enumerate(earlier.film.reading.detections) if one.reported]
 
 
 def _heading(visit: EarlierVisit, *, language: Language) -> str:
