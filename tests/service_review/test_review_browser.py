@@ -495,6 +495,41 @@ def test_a_key_pressed_while_the_next_film_comes_is_meant_for_neither(
     assert page.locator(".finding.added").count() == 0
 
 
+def test_a_key_held_too_long_moves_a_box_on_but_finishes_no_second_film(
+    enter: OpenPage, server: ReviewProcess, predicted: dict[str, str]
+) -> None:
+    page = enter("Heavy hand")
+    open_film(page, predicted["two"])
+    press(page, "m")
+    saved(page)
+    x1 = look(server, predicted["two"], "Heavy hand").marks[0].box[0]
+    for _ in range(3):
+        page.keyboard.down("ArrowRight")
+    page.keyboard.up("ArrowRight")
+    press(page, "Escape")
+    saved(page)
+    assert look(server, predicted["two"], "Heavy hand").marks[0].box[0] == x1 + 3
+    press(page, "Control+z", "Control+z")
+    saved(page)
+    assert look(server, predicted["two"], "Heavy hand").marks == ()
+    page.keyboard.down("0")
+    page.wait_for_function("two => document.getElementById('film').dataset.ready !== two", arg=predicted["two"])
+    for _ in range(5):
+        page.keyboard.down("0")
+        settle(page)
+    page.keyboard.up("0")
+    saved(page)
+    assert look(server, predicted["two"], "Heavy hand").verdict == "normal"
+    assert page.inner_text("#left") == "3 left"
+
+
+def test_a_film_that_was_not_analysed_is_not_said_to_be_without_finding(enter: OpenPage, predicted: dict[str, str]) -> None:
+    page = enter("Listener")
+    open_film(page, predicted["lateral"])
+    assert page.inner_text("#panel-title") == "Not analysed"
+    assert "Not analysed by the detector." in page.text_content("#live")
+
+
 def test_a_dozen_tabs_do_not_starve_each_other(enter: OpenPage, predicted: dict[str, str]) -> None:
     """A browser opens six connections to a server; a stream of news in each tab would use them up."""
     page = enter("Many")
@@ -772,6 +807,28 @@ def test_the_second_reader_sees_nothing_of_the_detector_before_the_first_look_is
         assert final.verdict == "findings"
         assert {mark.state for mark in final.marks} == {"accepted", "added"}
         assert final.first == first
+        page.close()
+
+
+def test_a_first_look_that_was_left_at_its_end_goes_on_to_the_second(
+    enter: OpenPage, predicted: dict[str, str], tmp_path: Path
+) -> None:
+    with serving(predicted, tmp_path / "served", "--second-reader") as second:
+        page = enter("Interrupted", at=second)
+        page.evaluate(
+            """film => fetch(`/api/films/${film}/actions`, {
+                method: "POST", headers: { "Content-Type": "application/json" },
+                body: JSON.stringify({ action_id: crypto.randomUUID(), base_revision: 0, kind: "verdict", verdict: "normal" }),
+            })""",
+            predicted["two"],
+        )
+        open_film(page, predicted["two"])
+        assert page.inner_text("#panel-title") == "Read: normal"
+        press(page, "0")
+        page.wait_for_selector(".box.undecided")
+        assert page.get_attribute("#film", "data-ready") == predicted["two"]
+        saved(page)
+        assert look(second, predicted["two"], "Interrupted").phase == "second"
         page.close()
 
 

@@ -91,6 +91,9 @@ function nameOf(event) {
   return event.ctrlKey || event.metaKey ? `ctrl+${event.shiftKey ? "shift+" : ""}${key}` : key;
 }
 
+// What a key does again and again while it is held down. A key held too long must not finish the next film, too.
+const HELD = new Set(["step", "arrow", "window", "zoom", "fadeHeat", "goBy", "move"]);
+
 const writes = (target) => target.closest("textarea, input:not([type=range], [type=checkbox])") !== null;
 const slides = (target, key) => target.closest("input[type=range]") !== null && /^(Arrow|Page|Home|End)/.test(key);
 const presses = (target, key) => (key === "Enter" || key === " ") && target.closest("button, a, summary, input") !== null;
@@ -106,6 +109,7 @@ export function listenToKeys({ room, rooms, help }) {
     const [run, rest] = TABLES[room()].get(nameOf(event)) ?? [];
     if (!run || !rooms[room()][run]) return;
     event.preventDefault();
+    if (event.repeat && !HELD.has(run)) return;
     rooms[room()][run](...rest, event);
   });
 }

@@ -23,7 +23,11 @@ const worklist = new Worklist({ waiting: (id) => queue?.ofFilm(id) ?? [], queueS
 const stage = new FilmStage(by("stage"), by("film"), () => { marks.place(); controls.update(); });
 const marks = new MarksLayer(by("marks"), stage, {
   draft: (key, box) => panel.live(key, box),
-  commit: (key, box) => { panel.live(key, null); desk.moveTo(desk.rows.find((row) => row.key === key), box); },
+  commit: (key, box) => {
+    panel.live(key, null);
+    const row = desk.rows.find((one) => one.key === key);
+    if (row) desk.moveTo(row, box);
+  },
   create: (box) => { panel.live(null, null); desk.addBox(box); },
 });
 const desk = new Desk({ stage, marks, shelf: new FilmShelf(), worklist, show, goTo, toWorklist });
@@ -108,6 +112,7 @@ function followAddress() {
 // Readers.
 
 function askName() {
+  desk.flush();
   const dialog = by("name-dialog"), kept = new Map(keptActions(session.store ?? ""));
   const known = [...new Set([...session.readers, ...kept.keys()])];
   by("name-cancel").hidden = !session?.reader;
