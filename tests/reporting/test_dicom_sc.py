@@ -71,6 +71,12 @@ def test_many_findings_and_a_narrow_film_do_not_break_the_picture(tmp_path: Path
     assert made.dataset("sc").pixel_array.ndim == 3
 
 
+def test_a_film_squeezed_to_a_line_by_a_senseless_spacing_does_not_break_the_picture(tmp_path: Path) -> None:
+    header = {**HEADER, "ImagerPixelSpacing": ["0.000012345", "0.8"]}
+    made = make_results(write_dicom(tmp_path / "a.dcm", spots.spot_film(), **header))
+    assert set(made.objects) == {"sr", "sc", "pr"}
+
+
 def test_orientation_is_the_films_or_left_open(made: MadeResults, tmp_path: Path) -> None:
     assert list(made.dataset("sc").PatientOrientation) == ["L", "F"]
     header = HEADER | {"PatientOrientation": None}

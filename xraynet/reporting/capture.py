@@ -94,7 +94,7 @@ def _draw_panel(
     y = _write(pen, y, "xraynet: nodules and masses", style, font=style.heading)
     y = _write(pen, y, DISCLAIMER, style, colour=BOX_COLOUR)
     inset = blended.copy()
-    inset.thumbnail((width - 2 * style.margin, height // 3), Image.Resampling.LANCZOS)
+    inset.thumbnail((width - 2 * style.margin, max(1, height // 3)), Image.Resampling.LANCZOS)
     panel.paste(inset, (style.margin, y + style.line // 2))
     y = _draw_legend(pen, y + style.line + inset.height, inset.width, scale, style)
     for paragraph in _say(reading, facts):
