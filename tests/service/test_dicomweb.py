@@ -339,6 +339,15 @@ def test_a_result_is_stored_as_it_is(fake: FakeArchive, films: list[Held], tmp_p
     assert films[0].content in fake.stored[0]
 
 
+def test_a_result_that_was_damaged_on_disk_is_an_error_of_its_own(fake: FakeArchive, tmp_path: Path) -> None:
+    path = tmp_path / "sr.dcm"
+    for content in (b"", b"no DICOM", b"\0" * 128 + b"DICM\x02\x00"):
+        path.write_bytes(content)
+        with connect(fake) as archive, pytest.raises(ArchiveError, match="could not be stored: it cannot be read"):
+            archive.store(path)
+    assert fake.stored == []
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -349,6 +358,16 @@ def test_a_result_is_stored_as_it_is(fake: FakeArchive, films: list[Held], tmp_p
             Answer(status=202, body=b'{"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [49442]}}]}}'),
             "could not be stored: the archive gives reason 49442",
         ),
+        (
+            Answer(
+                status=202,
+                body=b'{"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [272]}}]}}',
+                content_type="application/dicom+json; charset=utf-8",
+            ),
+            "could not be stored: the archive gives reason 272",
+        ),
+        (Answer(body=b"<p>Sign in", content_type="text/html"), "the answer does not say that it was"),
+        (Answer(body=b"<NativeDicomModel", content_type="application/dicom+xml"), "its answer cannot be understood"),
         (Answer(body=b'{"00081198": 7}'), "could not be stored: its answer cannot be understood"),
         (Answer(body=b"[[["), "could not be stored: its answer is no DICOM JSON"),
     ],

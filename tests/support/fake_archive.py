@@ -58,6 +58,9 @@ class Answer:
     pause_s: float = 0.0
 
 
+STORED = b'{"00081199": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": ["1.2"]}}]}}'
+"""What an archive says of objects that it stored (PS3.18 I.2, Referenced SOP Sequence)."""
+
 Fault = Callable[[str, int], Answer | None]
 """(path, how often that path was asked for before) -> what is answered instead, or None."""
 
@@ -139,7 +142,7 @@ class FakeArchive:
     def _answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> Answer:
         if method == "POST":
             self.stored.append(body)
-            return Answer(body=b"{}")
+            return Answer(body=STORED)
         words = path.split("/")
         named = dict(zip(words[::2], words[1::2], strict=False))
         wanted = {

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, TypeVar
+from xml.etree.ElementTree import ParseError
 
 import pydicom
 import requests
@@ -151,18 +152,25 @@ class Archive:
     def store(self, path: Path) -> str:
         """Send a result (a DICOM file of ours) to the archive; returns the name under which searches find it.
 
-        Sending it again is no error. Raises ArchiveError where the archive does not take it.
+        Sending it again is no error. Raises ArchiveError where the archive does not take it or does not say so, and where
+        the file is damaged.
         """
-        with quiet_pydicom():
-            result = pydicom.dcmread(path)
+        try:
+            with quiet_pydicom():
+                result = pydicom.dcmread(path)
+                sop_uid = str(result.SOPInstanceUID)
+        except Exception as error:  # damaged bytes break a parser in ways that nobody lists
+            raise ArchiveError(f"{path.name} could not be stored: it cannot be read ({type(error).__name__})") from None
         try:
             with _quiet_libraries(), quiet_pydicom():
                 answer = self._persist(lambda: self._client.store_instances([result]))
-        except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError, ParseError) as error:
             raise ArchiveError(f"{path.name} could not be stored: {describe_trouble(error)}") from None
         for failed in answer.get("FailedSOPSequence", ()):
             raise ArchiveError(f"{path.name} could not be stored: the archive gives reason {failed.get('FailureReason')}")
-        return name_of_uid(str(result.SOPInstanceUID))
+        if not answer.get("ReferencedSOPSequence"):  # a gateway's own page, perhaps, with status 200
+            raise ArchiveError(f"{path.name} could not be stored: the answer does not say that it was")
+        return name_of_uid(sop_uid)
 
     def _walk(self) -> Iterator[ArchivedFilm]:
         studies = self._find_studies()

@@ -162,6 +162,9 @@ class _GuardedAdapter(HTTPAdapter):
         request.headers.pop("Host", None)
         response = super().send(request, stream=True, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
         max_bytes = self._limits.max_film_bytes if stream else self._limits.max_answer_bytes
+        if "json" in response.headers.get("Content-Type", ""):
+            # dicomweb-client passes over the answer to STOW where a character set follows the type.
+            response.headers["Content-Type"] = response.headers["Content-Type"].partition(";")[0].strip()
         response.raw = _BoundedBody(response.raw, max_bytes=max_bytes, limit_s=self._limits.answer_s)
         if response.is_redirect:
             response.close()
@@ -176,6 +179,8 @@ def open_session(address: DicomwebAddress, *, access: Access, limits: DicomwebLi
     session.trust_env = False
     session.adapters.clear()
     session.mount(f"{address.url}/", _GuardedAdapter(limits))
+    # Searches and downloads ask for their own; without one, some archives answer a STOW in XML.
+    session.headers["Accept"] = "application/dicom+json"
     session.verify = str(access.ca_file) if access.ca_file is not None else True
     if access.authorization:
         session.headers["Authorization"] = access.authorization
