@@ -251,6 +251,7 @@ def test_a_film_is_read_by_keyboard_alone(enter: OpenPage, server: ReviewProcess
     page.wait_for_selector("#worklist-view:not([hidden])")
     saved(page)
     assert page.inner_text("#worklist-title") == "All films are read"
+    assert page.text_content("#live") == "Every film is read."
     assert look(server, second, "Keyboard").verdict == "normal"
     assert look(server, third, "Keyboard").verdict == "unreadable"
     assert len({first, second, third}) == 3

@@ -185,8 +185,7 @@ export class Desk extends LyingFilm {
     if (!this.act("verdict", { verdict })) return;
     if (reading.phase === "first") { this.act("reveal"); return; }
     this.lastFinished = this.film.id;
-    this.goOn();
-    tell(`${filmName(this.worklist.row(this.lastFinished) ?? { id: this.lastFinished })}: ${verdictWords(verdict)}. Ctrl+Z takes it back.`);
+    if (this.goOn()) tell(`${filmName(this.worklist.row(this.lastFinished) ?? { id: this.lastFinished })}: ${verdictWords(verdict)}. Ctrl+Z takes it back.`);
   }
 
   // Whether findings without an answer may stay so: asked once, for a few seconds.
@@ -199,11 +198,13 @@ export class Desk extends LyingFilm {
     return false;
   }
 
+  // To the next unread film, or to the worklist where there is none; whether there was one.
   goOn() {
     const next = this.worklist.nextUnread(this.film.id, this.order);
-    if (next) { this.goTo(next); return; }
+    if (next) { this.goTo(next); return true; }
     this.toWorklist();
-    tell("Every film is read.");
+    say("Every film is read.");
+    return false;
   }
 
   goBy(step) {
