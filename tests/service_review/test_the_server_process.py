@@ -50,6 +50,7 @@ def test_what_one_reader_does_the_others_see_at_once(server: ReviewServer, resul
     ada, ben = sit(server, "Ada"), sit(server, "Ben")
     stream = ben.listen()
     assert stream.headers["content-type"].startswith("text/event-stream")
+    assert stream.headers["x-accel-buffering"] == "no"
     assert read_event(stream) == ": listening"
     ada.step(A, "verdict", verdict="normal")
     told = read_event(stream)

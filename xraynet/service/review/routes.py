@@ -189,7 +189,9 @@ class ReviewSite:
 
     async def events(self, request: Request) -> Response:
         """The changes of others, as they happen."""
-        return StreamingResponse(self.hub.listen(session_of(request)), media_type="text/event-stream")
+        # An encrypting proxy must pass each change on as it comes, not collect them.
+        headers = {"x-accel-buffering": "no"}
+        return StreamingResponse(self.hub.listen(session_of(request)), headers=headers, media_type="text/event-stream")
 
     def _find(self, request: Request) -> ListedFilm:
         film = self.desk.folder.find(str(request.path_params["film"]))
