@@ -278,6 +278,18 @@ def test_a_report_as_deep_as_a_well_is_refused(tmp_path: Path) -> None:
         read(tmp_path, *person(), inner)
 
 
+def test_an_outline_that_is_pointed_at_without_end_is_refused(tmp_path: Path) -> None:
+    first = group(Region([float(side % 977) for side in range(16_000)]))
+    pointers = []
+    for _ in range(130):  # a million points and more out of 64 KB
+        pointer = Dataset()
+        pointer.RelationshipType, pointer.ReferencedContentItemIdentifier = "CONTAINS", [1, 3, 2]
+        pointers.append(pointer)
+    second = item("CONTAINS", "CONTAINER", ("125007", "DCM", "Measurement Group"), pointers)
+    with pytest.raises(LabelError, match="more than 1000000 points"):
+        read(tmp_path, *person(), first, second)
+
+
 def test_a_report_above_a_megabyte_is_read(tmp_path: Path) -> None:
     padding = [item("CONTAINS", "TEXT", ("121106", "DCM", "Comment"), TextValue="x" * 60000) for _ in range(30)]
     film = read(tmp_path, *person(), *padding, group(Region(square(1, 2, 30, 40)))).films[FILM]

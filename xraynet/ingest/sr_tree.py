@@ -21,8 +21,9 @@ from xraynet.ingest.limits import DecodeLimits
 REPORT_CLASSES: Final = frozenset(f"1.2.840.10008.5.1.4.1.1.88.{number}" for number in (22, 33, 34, 35))
 """Enhanced, Comprehensive, Comprehensive 3D and Extensible SR: the classes that can hold measured regions."""
 
-_MOST_BYTES: Final = 64 << 20
+_MOST_BYTES: Final = 16 << 20
 _MOST_ITEMS: Final = 50_000
+_MOST_POINTS: Final = 1_000_000
 _DEEPEST: Final = 40
 _LIMITS: Final = DecodeLimits(max_file_bytes=_MOST_BYTES)
 
@@ -141,6 +142,7 @@ class _Reader:
     def __init__(self, root: Dataset) -> None:
         self._root = root
         self._num_items = 0
+        self._num_points = 0
 
     def read(self) -> ContentItem:
         return self._item(self._root, depth=0)
@@ -157,6 +159,9 @@ class _Reader:
         measured = read_first_item(item, "MeasuredValueSequence") or Dataset()
         unit = read_first_item(measured, "MeasurementUnitsCodeSequence") or Dataset()
         numbers = read_numbers(item, "GraphicData")
+        self._num_points += len(numbers) // 2
+        if self._num_points > _MOST_POINTS:  # references count, too: one outline can be pointed at thousands of times
+            raise FilmFailed(f"the report's regions have more than {_MOST_POINTS} points; no more are read", code="too-large")
         film = read_first_item(item, "ReferencedSOPSequence") or Dataset()
         frames = read_numbers(film, "ReferencedFrameNumber")
         return ContentItem(
