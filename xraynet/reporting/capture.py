@@ -22,6 +22,7 @@ from xraynet.reporting.words import (
     OperatingFacts,
     describe_absence,
     describe_finding,
+    describe_operating_point,
     describe_sensitivity,
     show_score,
 )
@@ -113,7 +114,8 @@ def _say(reading: Reading, facts: OperatingFacts) -> list[str]:
     said = [f"{number}: {describe_finding(one, plane=plane)}" for number, one in numbered[:_MOST_FINDINGS]]
     if len(numbered) > _MOST_FINDINGS:
         said.append(f"and {len(numbered) - _MOST_FINDINGS} more")
-    return [*said, describe_sensitivity(facts), NOT_LOOKED_FOR]
+    operating = f"Operating point: {describe_operating_point(facts)}. {describe_sensitivity(facts)}"
+    return [*said, operating, NOT_LOOKED_FOR]
 
 
 def _draw_legend(pen: ImageDraw.ImageDraw, y: int, width: int, scale: ColourScale, style: _Style) -> int:

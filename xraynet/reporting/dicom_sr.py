@@ -28,6 +28,7 @@ from xraynet.reporting.words import (
     NOT_LOOKED_FOR,
     OperatingFacts,
     describe_finding,
+    describe_operating_point,
     describe_sensitivity,
     name_finding,
     summarise,
@@ -50,7 +51,8 @@ def make_report(reading: Reading, *, context: ResultContext, facts: OperatingFac
     ]
     said = [summarise(reading, facts)]
     if reading.film_score is not None:
-        said += [describe_sensitivity(facts)] if reading.reported else []
+        if reading.reported:
+            said += [f"Operating point: {describe_operating_point(facts)}.", describe_sensitivity(facts)]
         said += [_SCORE_WORDS, NOT_LOOKED_FOR]
     return _write(context, outcome=outcome, groups=groups, comments=(*said, *reading.warnings))
 
