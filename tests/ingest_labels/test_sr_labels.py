@@ -108,6 +108,11 @@ def test_only_a_complete_and_verified_report_makes_a_film_free(facts: dict[str, 
     assert state_of(film) is UNKNOWN
 
 
+def test_a_report_without_findings_frees_no_film_where_it_names_several(tmp_path: Path) -> None:
+    films = read(tmp_path, *device(), image(FILM), image("1.2.3.77"), outcome(), verified_by="Chief^C").films
+    assert {name: state_of(film) for name, film in films.items()} == {FILM: UNKNOWN, "1.2.3.77": UNKNOWN}
+
+
 def test_a_verified_report_that_names_no_nodule_does_not_say_there_is_none(tmp_path: Path) -> None:
     film = read(tmp_path, *person(), image(FILM), verified_by="Chief^C").films[FILM]
     assert state_of(film) is UNKNOWN

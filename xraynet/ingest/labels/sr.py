@@ -14,7 +14,8 @@ on: nothing is trained or tested on them unless ``--classes`` asks for those ver
 nothing about the film. Regions count as nodules where a person drew them, or verified the report (VERIFIED, with a
 verifying observer). A report without regions makes a film free only where it says so in code and a person stands for it: a
 complete and verified report whose CAD Processing and Findings Summary is "without findings", or a person's own verdict from
-xraynet's review page ("No nodule or mass seen"). A list of measurements that names no nodule does not say that there is none.
+xraynet's review page ("No nodule or mass seen"); and only where the report names one film, for of several some may be there
+for comparison. A list of measurements that names no nodule does not say that there is none.
 A report whose observer is not stated counts as a device's.
 """
 
@@ -120,7 +121,7 @@ def _films_of(report: StructuredReport, place: Place, name_person: NamePerson, i
     films = list(dict.fromkeys(item.film for item in report.root.walk() if item.film))
     if not groups and not films:
         issues.append(LabelIssue("report-not-used", (place,), "the report names no film and holds no measurement group"))
-    is_free = not rows and _says_free(report, general)
+    is_free = not rows and len(films) == 1 and _says_free(report, general)
     named = {row.film for row in rows}
     for film in films:
         if film not in named:
