@@ -28,6 +28,23 @@ def test_title_and_address_must_fit_together(ae_title: str, address: str, admitt
     assert LISTED.admits(ae_title=ae_title, address=address) is admitted
 
 
+@pytest.mark.parametrize(
+    ("peers", "address", "known"),
+    [
+        (LISTED, "10.1.2.3", True),
+        (LISTED, "::ffff:10.9.8.7", True),
+        (LISTED, "10.1.2.4", False),
+        (LISTED, "127.0.0.1", True),
+        (LISTED, "no address", False),
+        (AllowList(), "10.1.2.3", False),
+        (AllowList((AllowedPeer.parse("CR1@modality.example"),)), "10.1.2.3", True),
+    ],
+    ids=["listed", "in a network", "stranger", "loopback", "none", "nobody is listed", "a name is not looked up"],
+)
+def test_an_address_that_nobody_is_listed_at_is_told_without_a_look_up(peers: AllowList, address: str, known: bool) -> None:
+    assert peers.may_know(address) is known
+
+
 def test_nobody_is_listed_by_default() -> None:
     assert AllowList().admits(ae_title="A", address="127.0.0.1")
     assert not AllowList().admits(ae_title="A", address="10.1.2.3")

@@ -217,6 +217,17 @@ def test_who_is_not_listed_is_rejected(desk: Desk, monkeypatch: pytest.MonkeyPat
     assert (line["calling_ae"], line["address"]) == ("STRANGER", "127.0.0.1")
 
 
+def test_an_address_that_nobody_is_listed_at_takes_no_place(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def may_know(self: AllowList, address: str) -> bool:
+        return address != "127.0.0.1"
+
+    monkeypatch.setattr(AllowList, "may_know", may_know)
+    with socket.create_connection(("127.0.0.1", desk.port), timeout=10) as stranger:
+        assert stranger.recv(1) == b""
+    [line] = [line for line in desk.events() if line["event"] == "rejected"]
+    assert (line["address"], line["why"]) == ("127.0.0.1", "nobody is listed at this address")
+
+
 def test_an_object_over_the_limit_is_cut_off_while_it_is_sent(limited: Desk, tmp_path: Path) -> None:
     large = write_dicom(tmp_path / "large.dcm", np.zeros((1000, 1000), dtype=np.uint16), StudyInstanceUID="1.2.3")
     started_at = time.monotonic()

@@ -120,6 +120,13 @@ class AllowList:
             return True
         return any(peer.ae_title in (ANY_AE, ae_title.strip()) and self._is_at(peer, found) for peer in self.peers)
 
+    def may_know(self, address: str) -> bool:
+        """Whether anybody might call from this address, as far as that can be told without looking up a name."""
+        found = _normal_address(address)
+        if found is None:
+            return False
+        return found.is_loopback or any(peer.network is None or found in peer.network for peer in self.peers)
+
     def _is_at(self, peer: AllowedPeer, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         network = peer.network
         return address in network if network is not None else str(address) in self._look_up(peer.host)

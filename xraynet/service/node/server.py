@@ -66,7 +66,13 @@ class DicomServer:
         context = make_server_context(options.tls) if options.tls is not None else None
         try:
             self._server = BoundedServer(
-                entity, options=options, context=context, handlers=self._handlers(), log=log, counters=counters
+                entity,
+                options=options,
+                allow=self._allow,
+                context=context,
+                handlers=self._handlers(),
+                log=log,
+                counters=counters,
             )
         except OSError as error:
             raise ServiceError(f"port {options.port} of {options.bind_host} cannot be listened on: {error.strerror}") from error

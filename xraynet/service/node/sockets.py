@@ -14,6 +14,7 @@ from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAsso
 from xraynet.service.node.counters import Counters
 from xraynet.service.node.log import NodeLog
 from xraynet.service.node.options import NodeLimits, NodeOptions
+from xraynet.service.node.peers import AllowList
 
 _LARGEST_NEGOTIATION: Final = 256 << 10
 """An A-ASSOCIATE-RQ may be larger than a P-DATA-TF: 128 contexts with 20 syntaxes each are about 80 KiB."""
@@ -83,12 +84,14 @@ class BoundedServer(ThreadedAssociationServer):
         entity: ApplicationEntity,
         *,
         options: NodeOptions,
+        allow: AllowList,
         context: ssl.SSLContext | None,
         handlers: list[evt.EventHandlerType],
         log: NodeLog,
         counters: Counters,
     ) -> None:
         self.limits, self._log, self._counters = options.limits, log, counters
+        self._allow = allow
         self._handshaking: set[int] = set()
         address = (options.bind_host, options.port)
         super().__init__(
@@ -103,8 +106,13 @@ class BoundedServer(ThreadedAssociationServer):
         return connection, address
 
     def verify_request(self, request: object, client_address: object) -> bool:
-        """False where there are connections enough already."""
-        del request, client_address
+        """False for an address that nobody is listed at, which must not use up places, and where enough are taken."""
+        del request
+        address = str(cast(tuple[str, int], client_address)[0])
+        if not self._allow.may_know(address):
+            self._counters.count("rejected_associations")
+            self._log.warning("rejected", why="nobody is listed at this address", address=address)
+            return False
         num_open = len(self.active_associations) + len(self._handshaking)
         return num_open < self.limits.max_associations + _SPARE_CONNECTIONS
 
