@@ -1,5 +1,6 @@
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -274,6 +275,10 @@ def test_a_damaged_record_is_put_aside_and_stops_nobody(tmp_path: Path) -> None:
     assert queue.next_waiting() == good
     assert len(list((tmp_path / "damaged").iterdir())) == 1
     assert arrive(queue, b"bad", uid="1.1")[1] == "new"
+    now = time.time()
+    assert queue.sweep(done_before=now + 60, failed_before=now - 60) == 0
+    assert queue.sweep(done_before=now - 60, failed_before=now + 60) == 1
+    assert list((tmp_path / "damaged").iterdir()) == []
 
 
 def fail_once(kind: str) -> Callable[..., None]:

@@ -25,6 +25,7 @@ here, apart, and none of its results are sent (``is_kept_apart``).
 """
 
 import hashlib
+import math
 import os
 import shutil
 import threading
@@ -72,6 +73,7 @@ class FilmQueue:
         """
         self.folder = folder
         self.films_folder, self.incoming = folder / "films", folder / "incoming"
+        self._damaged_folder = folder / "damaged"
         self._delivers, self._version = delivers, version
         self._changed = threading.Condition()
         self._films: dict[str, QueuedFilm] = {}
@@ -216,12 +218,18 @@ class FilmQueue:
     # Upkeep and figures
 
     def sweep(self, *, done_before: float, failed_before: float) -> int:
-        """Remove the files of films that were done before ``done_before`` (since 1970), failures before ``failed_before``."""
+        """Remove the files of films that were done before ``done_before`` (since 1970), failures before ``failed_before``.
+
+        What was put aside for a damaged record goes with the failures. Returns how many were removed.
+        """
         with self._changed:
             old = [film for film in self._films.values() if self._is_old(film, done_before, failed_before)]
         for film in old:
             self._remove(film)
-        return len(old)
+        aside = [folder for folder in self._damaged_folder.glob("*-*") if _put_aside_at(folder) < failed_before]
+        for folder in aside:
+            shutil.rmtree(folder)
+        return len(old) + len(aside)
 
     def wait(self, limit_s: float) -> None:
         """Wait until something changes, at most so long."""
@@ -276,9 +284,8 @@ class FilmQueue:
         try:
             return read_film(folder)
         except ServiceError:
-            aside = self.folder / "damaged"
-            aside.mkdir(mode=0o700, exist_ok=True)
-            folder.rename(aside / f"{folder.name[:64]}-{time.time_ns()}")
+            self._damaged_folder.mkdir(mode=0o700, exist_ok=True)
+            folder.rename(self._damaged_folder / f"{folder.name[:64]}-{time.time_ns()}")
             self.damaged.append(folder.name[:16])
             return None
 
@@ -320,6 +327,12 @@ class FilmQueue:
             self._of_uid[uid_digest].discard(sha256)
             if not self._of_uid[uid_digest]:
                 del self._of_uid[uid_digest]
+
+
+def _put_aside_at(folder: Path) -> float:
+    """When a folder was put aside, in seconds since 1970: its name ends with it."""
+    ending = folder.name.rpartition("-")[2]
+    return int(ending) / 1e9 if ending.isdecimal() else math.inf
 
 
 def _write_through(path: Path, parts: Iterable[bytes | memoryview]) -> tuple[str, int]:
