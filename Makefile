@@ -50,7 +50,7 @@ soak: $(VENV)/.development  ## The large counts: thousands of files, dozens of k
 	XRAYNET_SOAK=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s -m soak tests
 
 pictures: $(VENV)/.development  ## Make the pictures of synthetic films that the README shows
-	$(BIN)/python tests/support/evaluation_picture.py .github/evaluation.png
+	$(BIN)/python tests/support/readme_pictures.py .github
 
 test-tools:  ## Install the Debian packages that only tests need
 	bash tests/install_tools.sh
