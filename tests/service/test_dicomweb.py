@@ -14,7 +14,7 @@ from pydicom.uid import ComputedRadiographyImageStorage
 from xraynet.errors import ArchiveError, FilmFailed, FilmRefused
 from xraynet.service.dicomweb import Archive, ArchivedFilm
 from xraynet.service.dicomweb_address import parse_address
-from xraynet.service.dicomweb_session import Access, DicomwebLimits
+from xraynet.service.dicomweb_session import Access, AnswerTooLarge, AnswerTooSlow, DicomwebLimits, open_session
 
 STUDY, SERIES = "1.2.826.0.1.3680043.10.77.20250203", "1.2.826.0.1.3680043.10.77.1"
 SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.33"
@@ -180,6 +180,27 @@ def test_an_archive_that_cannot_be_searched_is_told_without_the_search(fake: Fak
         archive.search()
     assert str(caught.value).startswith(f"{fake.url}: the archive cannot be searched")
     assert "SEED" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [(Answer(body=b"[" + b" " * 3000 + b"]"), AnswerTooLarge), (Answer(body=b"[]" + b" " * 60, pause_s=0.2), AnswerTooSlow)],
+    ids=["too large", "too slow"],
+)
+def test_an_answer_that_is_given_up_leaves_no_connection_open(
+    fake: FakeArchive, answer: Answer, error: type[Exception]
+) -> None:
+    fail(fake, lambda _path, _before: answer)
+    limits = DicomwebLimits(max_film_bytes=2000, answer_s=1.0)
+    with open_session(
+        parse_address(f"dicomweb:{fake.url}?StudyInstanceUID={STUDY}"), access=Access(), limits=limits
+    ) as session:
+        response = session.get(f"{fake.url}/studies", stream=True)
+        body = response.raw._body
+        with pytest.raises(error):
+            while response.raw.read(64):
+                pass
+        assert body.closed
 
 
 def test_nobody_at_home_is_told(fake: FakeArchive) -> None:

@@ -122,12 +122,19 @@ class _BoundedBody:
         self._deadline = time.monotonic() + limit_s
 
     def read(self, amount: int | None = None) -> bytes:
-        """What has arrived, at most ``amount`` bytes; b"" at the end."""
+        """What has arrived, at most ``amount`` bytes; b"" at the end. Whatever goes wrong ends the connection."""
         try:
-            # Not read: it waits until all the bytes are there, and an archive that sends one a second would hold it for hours.
-            chunk = self._body.read1(amount or _CHUNK_BYTES, decode_content=True) or b""
+            return self._read(amount or _CHUNK_BYTES)
         except HTTPError as error:
+            self.close()
             raise requests.ConnectionError(type(error).__name__) from None
+        except requests.RequestException:
+            self.close()
+            raise
+
+    def _read(self, amount: int) -> bytes:
+        # Not read: it waits until all the bytes are there, and an archive that sends one a second would hold it for hours.
+        chunk = self._body.read1(amount, decode_content=True) or b""
         self._left -= len(chunk)
         if self._left < 0:
             raise AnswerTooLarge(f"the answer has more than {self._max_bytes} bytes")
