@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from xraynet.errors import ReviewError
+from xraynet.files import sync_folder
 from xraynet.review_file import REVIEW_APPLICATION_ID, REVIEW_VERSION, check_review_version
 
 _SCHEMA: Final = """
@@ -131,14 +132,6 @@ def _make_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if _is_empty(connection):
         connection.execute("PRAGMA journal_mode = WAL")
@@ -146,7 +139,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {REVIEW_APPLICATION_ID}; "
             f"PRAGMA user_version = {REVIEW_VERSION}; COMMIT;"
         )
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     check_review_version(connection, path)
     found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     if found != "ok":
