@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final, Protocol, cast, runtime_checkable
 
 import timm
+import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -27,6 +28,30 @@ def _create(name: str, *, indices: tuple[int, ...] | None) -> tuple[nn.Module, _
     return network, cast(_FeatureInfo, network.feature_info)
 
 
+class _DepthwiseInSinglePrecision(nn.Module):
+    """Mixed into a depthwise convolution: CPU autocast leaves it in float32.
+
+    Its gradient in bfloat16 takes a CPU longer than all the rest of such a network; in float32 a training step takes half
+    the time. What it hands on is in the type of what it was given.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if not (maps.device.type == "cpu" and torch.is_autocast_enabled("cpu")):
+            plain: Tensor = super().forward(maps)
+            return plain
+        with torch.autocast("cpu", enabled=False):
+            computed: Tensor = super().forward(maps.float())
+        return computed.to(maps.dtype)
+
+
+def _keep_depthwise_in_single_precision(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
+            # The module keeps its name, its weights and its padding: only what it computes in changes.
+            own = type(module)
+            module.__class__ = type(own.__name__, (_DepthwiseInSinglePrecision, own), {})
+
+
 class Backbone(nn.Module):
     """A timm network without its classifier, for films of one channel; its weights start at random.
 
@@ -43,6 +68,7 @@ class Backbone(nn.Module):
         if missing:
             raise ValueError(f"backbone {name!r} has feature maps at strides {reductions}; {missing} are missing")
         self.network, kept = _create(name, indices=tuple(reductions.index(stride) for stride in STRIDES))
+        _keep_depthwise_in_single_precision(self.network)
         self.channels: tuple[int, ...] = tuple(kept.channels())
 
     def forward(self, films: Float[Tensor, "batch 1 height width"]) -> list[Float[Tensor, "batch _ _ _"]]:
