@@ -14,6 +14,7 @@ from xraynet.errors import EXIT_INTERNAL, EXIT_USAGE, XraynetError
 VERBS: Final = (
     "ingest",
     "catalogue",
+    "import-backbone",
     "train-lungs",
     "train",
     "calibrate",

@@ -16,6 +16,9 @@ def train(
     init_checkpoint: Annotated[
         Path | None, typer.Option(help="Start from the weights of this checkpoint.", exists=True, dir_okay=False)
     ] = None,
+    backbone_weights: Annotated[
+        Path | None, typer.Option(help="Start the backbone from this file of `xraynet import-backbone`.", exists=True, dir_okay=False)
+    ] = None,
     lungs: Annotated[
         str, typer.Option(help="Lung-field segmenter: a file, 'shipped', or 'none' (then no nodule is simulated).")
     ] = "shipped",
@@ -51,6 +54,7 @@ def train(
         training,
         total_steps=training.total_steps if steps is None else steps,
         max_minutes=training.max_minutes if max_minutes is None else max_minutes,
+        backbone_weights=training.backbone_weights if backbone_weights is None else str(backbone_weights),
     )
     segmenter = None if lungs == "none" else shipped_lungs() if lungs == "shipped" else LungSegmenter.from_file(lungs)
     best = train_detector(

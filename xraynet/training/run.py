@@ -30,7 +30,7 @@ from xraynet.training.journal import Journal, Stream, open_journal
 from xraynet.training.keeper import BestKeeper
 from xraynet.training.learner import Learner
 from xraynet.training.loop import fit
-from xraynet.training.origins import describe_versions, find_git_revision, fingerprint_run
+from xraynet.training.origins import describe_versions, find_git_revision, fingerprint_run, hash_backbone_weights
 from xraynet.training.recipe import RunConfig, plan_steps
 from xraynet.training.state import STATE_FILE
 from xraynet.training.validate import Validation, judge, score_films, uncalibrated
@@ -200,6 +200,7 @@ def _prepare_folder(out: Path, config: RunConfig, catalogue: Catalogue, run_fing
     origins = {
         "run_fingerprint": run_fingerprint,
         "catalogue_fingerprint": catalogue.fingerprint,
+        "backbone_weights": hash_backbone_weights(config),
         "git_revision": find_git_revision(),
         "versions": describe_versions(),
     }
