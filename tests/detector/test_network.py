@@ -105,3 +105,25 @@ def test_compiled_detector_agrees_with_the_plain_one(tiny_detector: Detector) ->
     compiled = torch.compile(tiny_detector.eval(), backend="aot_eager")
     with torch.no_grad():
         torch.testing.assert_close(compiled(films).score_logits, tiny_detector(films).score_logits)
+
+
+def test_depthwise_convolutions_stay_in_float32_under_autocast_on_a_cpu() -> None:
+    """Values and gradients of a depthwise convolution are those of float32, and what it hands on is in bfloat16."""
+    backbone = Backbone("test_efficientnet").train()
+    name, module = next(
+        (name, module)
+        for name, module in backbone.network.named_modules()
+        if isinstance(module, torch.nn.Conv2d) and module.groups > 1
+    )
+    given = torch.rand(2, module.in_channels, 16, 16).to(torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        handed_on = module(given)
+    assert handed_on.dtype == torch.bfloat16
+    handed_on.float().square().sum().backward()
+    found = module.weight.grad.clone()
+    module.weight.grad = None
+    exact = module(given.float())
+    exact.to(torch.bfloat16).float().square().sum().backward()
+    torch.testing.assert_close(handed_on.float(), exact.detach().to(torch.bfloat16).float(), rtol=0, atol=0)
+    torch.testing.assert_close(found, module.weight.grad, rtol=1e-6, atol=1e-6)
+    assert f"{name}.weight" in backbone.network.state_dict()

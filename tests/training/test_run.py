@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from xraynet.checkpoint import read_checkpoint
@@ -14,6 +16,7 @@ from xraynet.config import RunConfig, read_run_config, write_config
 from xraynet.detector import Detector, DetectorConfig
 from xraynet.errors import CatalogueError, CheckpointError, TrainingError
 from xraynet.evaluation.films import ScoredFilm
+from xraynet.files import sha256_of_file
 from xraynet.findings import LabelState, NoduleAnnotations, NoduleDetections
 from xraynet.ingest.catalogue import Catalogue
 from xraynet.training.ema import MovingAverage
@@ -137,6 +140,27 @@ def test_command_trains_and_says_where_the_checkpoint_is(
     assert read_checkpoint(tmp_path / "run" / "best.safetensors").provenance.step == 2
 
 
+def test_command_starts_the_backbone_from_the_file_it_is_given(
+    phantom_catalogue: Catalogue, tiny_run: RunConfig, tmp_path: Path, film_cache_folder: Path
+) -> None:
+    write_config(tiny_run, tmp_path / "config.toml")
+    start = {name: value * 0.9 for name, value in Detector(tiny_run.detector).backbone.network.state_dict().items()}
+    start = {name: value for name, value in start.items() if value.is_floating_point()}
+    save_file(start, tmp_path / "start.safetensors")
+    arguments = ["train", "--catalogue", str(phantom_catalogue.path), "--config", str(tmp_path / "config.toml")]
+    arguments += ["--out", str(tmp_path / "run"), "--cache", str(film_cache_folder), "--lungs", "none", "--device", "cpu"]
+    arguments += ["--backbone-weights", str(tmp_path / "start.safetensors"), "--steps", "1"]
+    result = CliRunner().invoke(build_app(("train", "catalogue")), arguments)
+    assert result.exit_code == 0, result.output
+    learnt = read_checkpoint(tmp_path / "run" / "best.safetensors").weights
+    kernels = [name for name, value in start.items() if value.ndim == 4]
+    assert kernels
+    for name in kernels:
+        torch.testing.assert_close(learnt[f"backbone.network.{name}"].float(), start[name], rtol=0, atol=0.02)
+    origins = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert origins["backbone_weights"] == sha256_of_file(tmp_path / "start.safetensors")
+
+
 def test_what_a_preset_says_of_its_films_is_said_of_no_others(
     phantom_catalogue: Catalogue, tiny_run: RunConfig, tmp_path: Path
 ) -> None:
@@ -163,6 +187,18 @@ def test_fingerprint_follows_what_is_learnt_and_not_when_it_stops(tiny_run: RunC
     faster = replace(tiny_run, training=replace(tiny_run.training, learning_rate=0.1))
     reworded = replace(tiny_run, card=replace(tiny_run.card, terms="with attribution"))
     assert of(longer) == of(reworded) == of(tiny_run) != of(faster)
+
+
+def test_fingerprint_follows_the_content_of_backbone_weights(tiny_run: RunConfig, tmp_path: Path) -> None:
+    def of(path: Path) -> str:
+        config = replace(tiny_run, training=replace(tiny_run.training, backbone_weights=str(path)))
+        return fingerprint_run(config, catalogue_fingerprint="a", lungs_fingerprint=None, start="")
+
+    for name, content in (("first", b"a"), ("moved", b"a"), ("other", b"b")):
+        (tmp_path / name).write_bytes(content)
+    assert of(tmp_path / "first") == of(tmp_path / "moved") != of(tmp_path / "other")
+    with pytest.raises(CheckpointError, match=r"none: backbone weights cannot be read: No such file"):
+        of(tmp_path / "none")
 
 
 def test_origins_name_versions_and_revision(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ def train(
         Path | None, typer.Option(help="Start from the weights of this checkpoint.", exists=True, dir_okay=False)
     ] = None,
     backbone_weights: Annotated[
-        Path | None, typer.Option(help="Start the backbone from this file of `xraynet import-backbone`.", exists=True, dir_okay=False)
+        Path | None,
+        typer.Option(help="Start the backbone from this file of `xraynet import-backbone`.", exists=True, dir_okay=False),
     ] = None,
     lungs: Annotated[
         str, typer.Option(help="Lung-field segmenter: a file, 'shipped', or 'none' (then no nodule is simulated).")

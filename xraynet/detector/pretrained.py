@@ -69,12 +69,14 @@ def _name_as(own: Mapping[str, Tensor], loaded: Mapping[str, Tensor], *, path: P
         pairs = list(zip(own, loaded.values(), strict=True))
     else:
         raise CheckpointError(
-            f"{path}: holds {len(loaded)} tensors in other names; the {len(own)} of {network} were expected, or as many in their order"
+            f"{path}: holds {len(loaded)} tensors in other names; the {len(own)} of {network} were expected, or as many in "
+            "their order"
         )
     for name, value in pairs:
         if value.shape != own[name].shape:
             raise CheckpointError(
-                f"{path}: {tuple(value.shape)} stands where {network} has {name}, {tuple(own[name].shape)}: another network's weights"
+                f"{path}: {tuple(value.shape)} stands where {network} has {name}, {tuple(own[name].shape)}: weights of "
+                "another network"
             )
     return {name: value.clone() for name, value in pairs}
 

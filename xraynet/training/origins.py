@@ -51,7 +51,9 @@ def hash_backbone_weights(config: RunConfig) -> str:
     try:
         return sha256_of_file(Path(config.training.backbone_weights))
     except OSError as error:
-        raise CheckpointError(f"{config.training.backbone_weights}: backbone weights cannot be read: {error.strerror}") from error
+        raise CheckpointError(
+            f"{config.training.backbone_weights}: backbone weights cannot be read: {error.strerror}"
+        ) from error
 
 
 def fingerprint_run(config: RunConfig, *, catalogue_fingerprint: str, lungs_fingerprint: str | None, start: str) -> str:
