@@ -49,7 +49,7 @@ bench: $(VENV)/.development  ## Measure against peers and keep the figures
 soak: $(VENV)/.development  ## The large counts: thousands of files, dozens of kills
 	XRAYNET_SOAK=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s -m soak tests
 
-pictures: $(VENV)/.development  ## Make the pictures of synthetic films that the README shows
+pictures: $(VENV)/.development  ## Make the pictures of synthetic films that README and model card show
 	$(BIN)/python tests/support/readme_pictures.py .github
 
 test-tools:  ## Install the Debian packages that only tests need

@@ -1,11 +1,14 @@
 """Trains xraynet's detector and torchvision's Faster R-CNN on the same films for the same time, and compares them.
 
-    python tests/benchmarks/compare_with_faster_rcnn.py --catalogue NIH_CATALOGUE --preset nodule-cpu --minutes 60 --out DIR
+    python tests/benchmarks/compare_with_faster_rcnn.py --catalogue MIXED_CATALOGUE \
+        --preset nodule-cpu-lite --backbone-weights efficientnet-lite0.safetensors --minutes 60 --out DIR
 
 Both see the same samples (simulation, preparation, augmentation) on this machine, each for ``--minutes`` with each of three
 learning rates; the best of the three, by FROC score on the validation films with simulated nodules (seed 20), is measured on
 the frozen nodules (``frozen_nodules.py``). The table holds both, their difference with its 95 % interval by a bootstrap over
-patients that both share, and the seconds a film takes. That is six trainings: minutes x 6 in all.
+patients that both share, and the seconds a film takes. That is six trainings: minutes x 6 in all. A few steps are timed first,
+so that our learning rate has fallen to its end when the minutes are over; the peer's falls with the clock.
+With ``--backbone-weights`` both start from them, on the same backbone; without, the peer is MobileNetV3 from nothing.
 """
 
 import argparse
@@ -20,7 +23,7 @@ import numpy as np
 import torch
 from frozen_nodules import read_list
 from measure_frozen import score_frozen
-from peer_faster_rcnn import LEARNING_RATES, PeerSettings, detect, train_peer
+from peer_faster_rcnn import LEARNING_RATES, PeerSettings, PeerStart, detect, train_peer
 from torchvision.models.detection import FasterRCNN
 
 from xraynet.config import read_run_config
@@ -45,6 +48,10 @@ from xraynet.training.run import RunOptions, train_detector
 RATES: Final = (0.25, 2.0, 4.0)
 OUR_FACTORS: Final = (0.5, 1.0, 2.0)
 """Our three learning rates, in units of the preset's."""
+
+PROBED_STEPS: Final = 60
+FOR_STEPS: Final = 0.92
+"""The part of the minutes that is planned for steps; validation takes the rest."""
 
 Detect = Callable[[Radiograph], NoduleDetections]
 
@@ -117,14 +124,27 @@ def _detect_with_peer(peer: FasterRCNN, preparation: PreparationConfig) -> Detec
     return marks
 
 
+def time_a_step(catalogue: Catalogue, config: RunConfig, *, out: Path, cache: Path) -> float:
+    """Seconds of one of our steps on this machine, from a run of a few that is thrown away."""
+    training = replace(config.training, total_steps=PROBED_STEPS, validate_every=10**6)
+    train_detector(
+        catalogue, replace(config, training=training), out=out, lungs=shipped_lungs(), options=RunOptions(cache=cache)
+    )
+    events = [json.loads(line) for line in (out / "journal.jsonl").read_text().splitlines()]
+    elapsed = {event["step"]: event["elapsed_s"] for event in events if event["event"] == "train"}
+    first, last = min(elapsed), max(elapsed)
+    return float((elapsed[last] - elapsed[first]) / (last - first))
+
+
 def train_ours(
     catalogue: Catalogue, config: RunConfig, *, minutes: float, out: Path, cache: Path
 ) -> tuple[Path, dict[str, float]]:
     """The best of our three runs, and the FROC score of each."""
     scores: dict[str, float] = {}
+    num_steps = max(1, round(FOR_STEPS * 60 * minutes / time_a_step(catalogue, config, out=out / "probe", cache=cache)))
     for factor in OUR_FACTORS:
         rate = config.training.learning_rate * factor
-        training = replace(config.training, learning_rate=rate, max_minutes=minutes)
+        training = replace(config.training, learning_rate=rate, total_steps=num_steps, max_minutes=minutes)
         folder = out / f"ours-{rate:g}"
         train_detector(
             catalogue, replace(config, training=training), out=folder, lungs=shipped_lungs(), options=RunOptions(cache=cache)
@@ -136,13 +156,13 @@ def train_ours(
 
 
 def train_peers(
-    samples: TrainingSamples, films: ValidationFilms, *, minutes: float, out: Path
+    samples: TrainingSamples, films: ValidationFilms, *, minutes: float, out: Path, start: PeerStart | None = None
 ) -> tuple[FasterRCNN, dict[str, float]]:
     """The best of the peer's three runs, and the FROC score of each; its weights go to ``peer.pt``."""
     scores: dict[str, float] = {}
     peers: dict[str, FasterRCNN] = {}
     for rate in LEARNING_RATES:
-        peer, num_steps = train_peer(samples, PeerSettings(learning_rate=rate, minutes=minutes))
+        peer, num_steps = train_peer(samples, PeerSettings(learning_rate=rate, minutes=minutes, start=start))
         peers[f"{rate:g}"], scores[f"{rate:g}"] = peer, _score_of_peer(peer, films)
         print(f"Faster R-CNN at {rate:g}: {num_steps} steps, FROC score {scores[f'{rate:g}']:.3f}", flush=True)
     best = max(scores, key=lambda rate: scores[rate])
@@ -164,14 +184,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--catalogue", type=Path, required=True)
     parser.add_argument("--preset", default="nodule-cpu")
+    parser.add_argument("--backbone-weights", type=Path, help="what both start from, made by xraynet import-backbone")
     parser.add_argument("--minutes", type=float, required=True, help="of each of the six trainings")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     catalogue, config, cache = read_catalogue(asked.catalogue), read_run_config(asked.preset), asked.out / "cache"
+    start = None
+    if asked.backbone_weights is not None:
+        start = PeerStart(config.detector.backbone, asked.backbone_weights)
+        config = replace(config, training=replace(config.training, backbone_weights=str(asked.backbone_weights)))
     samples, films = _samples_of(catalogue, config, cache)
     best, our_scores = train_ours(catalogue, config, minutes=asked.minutes, out=asked.out, cache=cache)
-    peer, peer_scores = train_peers(samples, films, minutes=asked.minutes, out=asked.out)
+    peer, peer_scores = train_peers(samples, films, minutes=asked.minutes, out=asked.out, start=start)
     predictor = Predictor.from_checkpoint(best)
 
     def our_marks(film: Radiograph) -> NoduleDetections:
@@ -183,6 +208,7 @@ def main() -> None:
     table = {
         "minutes": asked.minutes,
         "preset": asked.preset,
+        "start": "from nothing" if start is None else f"{start.backbone} from {start.weights.name}",
         "films": len(read_list()),
         "froc_scores": {"ours": our_scores, "Faster R-CNN": peer_scores},
         "frozen nodules": [asdict(difference) for difference in differences],

@@ -1,6 +1,7 @@
 """Does a heatmap show the nodule? The pointing game, and how much of the map's mass lies inside.
 
-    python tests/benchmarks/heatmap_proof.py --catalogue NIH_CATALOGUE [--checkpoint FILE] [--peer FILE] [--films N]
+    python tests/benchmarks/heatmap_proof.py --catalogue NIH_CATALOGUE [--checkpoint FILE] [--films N] \
+        [--peer FILE] [--peer-backbone NAME]
 
 The films are those of the frozen nodules (see ``frozen_nodules.py``), one nodule each. A map wins a point where its highest
 value lies in the nodule's box (Zhang et al., Excitation backprop, IJCV 2018). ``--peer``: weights of the Faster R-CNN that
@@ -85,13 +86,14 @@ def main() -> None:
     parser.add_argument("--catalogue", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--peer", type=Path)
+    parser.add_argument("--peer-backbone", help="timm's name of the peer's backbone, where it started from weights")
     parser.add_argument("--films", type=int, default=None, help="only the first N of the list")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     predictor = Predictor.from_checkpoint(asked.checkpoint or find_shipped_checkpoint())
     kinds: dict[str, Callable[[FrozenPair], tuple[HeatMap, Box]]] = {"score map": lambda pair: our_map(predictor, pair)}
     if asked.peer is not None:
-        peer = build_peer()
+        peer = build_peer(backbone=asked.peer_backbone)
         peer.load_state_dict(torch.load(asked.peer, weights_only=True))
         peer.eval()
 

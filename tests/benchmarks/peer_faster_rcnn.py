@@ -1,12 +1,18 @@
-"""The peer that xraynet is measured against: torchvision's Faster R-CNN (MobileNetV3 with a pyramid) on the same films.
+"""The peer that xraynet is measured against: torchvision's Faster R-CNN on the same films.
 
 It is shown the very samples that our detector is shown: the same simulation, preparation and augmentation. Anchors of 8 to 128
-pixels fit nodules at 1 mm a pixel; torchvision's own begin at 32. Its heatmap is EigenCAM (Muhammad and Yeasin, IJCNN 2020):
+pixels fit nodules at 1 mm a pixel; torchvision's own begin at 32. Where our detector starts from weights learnt on
+photographs, so does the peer: on our backbone, from our file, with torchvision's feature pyramid over all four strides.
+Elsewhere it is torchvision's MobileNetV3, from nothing. It trains in bfloat16 as ours does, and its learning rate falls along
+the same half cosine. Its heatmap is EigenCAM (Muhammad and Yeasin, IJCNN 2020):
 the projection of its pyramid's activations on their first principal component, which needs no gradient.
 """
 
+import math
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,7 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN, fasterrcnn_mobilenet_v3_large_fpn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.ops import FeaturePyramidNetwork
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
+from xraynet.detector.backbone import Backbone, keep_depthwise_in_single_precision, load_backbone_weights
 from xraynet.findings import NoduleDetections
 from xraynet.geometry import clip_boxes
 from xraynet.samples.batches import DetectionBatch, iterate_batches
@@ -27,8 +36,17 @@ ANCHOR_SIDES: Final = (8, 16, 32, 64, 128)
 LEARNING_RATES: Final = (0.003, 0.01, 0.03)
 _LOWEST_SCORE: Final = 0.001
 _MOST_MARKS: Final = 100
+_PYRAMID_CHANNELS: Final = 128
 
 HeatMap = Float32[NDArray[np.float32], "height width"]
+
+
+@dataclass(frozen=True)
+class PeerStart:
+    """A backbone of timm's that has the strides of ours, and the file of weights it starts from."""
+
+    backbone: str
+    weights: Path
 
 
 @dataclass(frozen=True)
@@ -40,26 +58,50 @@ class PeerSettings:
     steps: int | None = None
     batch_size: int = 8
     seed: int = 0
+    start: PeerStart | None = None
 
     def __post_init__(self) -> None:
         if self.minutes is None and self.steps is None:
             raise ValueError("neither minutes nor steps are given; one of them was expected")
 
 
-def build_peer(*, seed: int = 0) -> FasterRCNN:
+class _PyramidOverBackbone(nn.Module):
+    """Our backbone under torchvision's pyramid; it takes the first of the three channels, which are all the same."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.body = Backbone(name)
+        self.out_channels = _PYRAMID_CHANNELS
+        self.fpn = FeaturePyramidNetwork(list(self.body.channels), self.out_channels, extra_blocks=LastLevelMaxPool())
+
+    def forward(self, films: Tensor) -> dict[str, Tensor]:
+        maps = self.body(films[:, :1].contiguous(memory_format=torch.channels_last))
+        levels: dict[str, Tensor] = self.fpn(OrderedDict((str(level), one) for level, one in enumerate(maps)))
+        return {name: level.float() for name, level in levels.items()}
+
+
+def build_peer(*, seed: int = 0, backbone: str | None = None) -> FasterRCNN:
     """An untrained Faster R-CNN for films at their own scale: nothing in it resizes them."""
     torch.manual_seed(seed)
+    of_any_size = {
+        "num_classes": 2,
+        "box_score_thresh": _LOWEST_SCORE,
+        "box_detections_per_img": _MOST_MARKS,
+        "box_nms_thresh": 0.2,
+        "_skip_resize": True,
+    }
+    if backbone is not None:
+        return FasterRCNN(
+            _PyramidOverBackbone(backbone),
+            rpn_anchor_generator=AnchorGenerator(tuple((side,) for side in ANCHOR_SIDES), ((0.75, 1.0, 1.33),) * 5),
+            image_mean=[0.0] * 3,
+            image_std=[1.0] * 3,
+            **of_any_size,
+        )
     peer = fasterrcnn_mobilenet_v3_large_fpn(
-        weights=None,
-        weights_backbone=None,
-        num_classes=2,
-        image_mean=[0.5] * 3,
-        image_std=[0.25] * 3,
-        box_score_thresh=_LOWEST_SCORE,
-        box_detections_per_img=_MOST_MARKS,
-        box_nms_thresh=0.2,
-        _skip_resize=True,
+        weights=None, weights_backbone=None, image_mean=[0.5] * 3, image_std=[0.25] * 3, **of_any_size
     )
+    keep_depthwise_in_single_precision(peer)
     # As many anchors a place as torchvision's own, so that the head fits.
     peer.rpn.anchor_generator = AnchorGenerator((ANCHOR_SIDES,) * 3, ((0.75, 1.0, 1.33),) * 3)
     return peer
@@ -67,17 +109,22 @@ def build_peer(*, seed: int = 0) -> FasterRCNN:
 
 def train_peer(samples: TrainingSamples, settings: PeerSettings) -> tuple[FasterRCNN, int]:
     """Train a peer by stochastic gradient descent with momentum, as torchvision's reference does; the steps it took too."""
-    peer = build_peer(seed=settings.seed).train()
+    peer = build_peer(seed=settings.seed, backbone=None if settings.start is None else settings.start.backbone).train()
+    if settings.start is not None:
+        load_backbone_weights(peer.backbone.body, settings.start.weights)
     optimizer = torch.optim.SGD(peer.parameters(), lr=settings.learning_rate, momentum=0.9, weight_decay=1e-4)
     started_at, step, epoch = time.monotonic(), 0, 0
     while True:
         for batch in iterate_batches(samples, epoch=epoch, batch_size=settings.batch_size):
-            if _is_over(settings, step=step, elapsed_s=time.monotonic() - started_at):
+            progress = _progress(settings, step=step, elapsed_s=time.monotonic() - started_at)
+            if progress >= 1:
                 return peer.eval(), step
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * min(1.0, (step + 1) / 50)
+                group["lr"] = settings.learning_rate * min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * progress))
             optimizer.zero_grad(set_to_none=True)
-            loss = sum(peer(*_as_torchvision(batch)).values())
+            with torch.autocast("cpu", torch.bfloat16):
+                losses = peer(*_as_torchvision(batch))
+            loss = sum(losses.values())
             assert isinstance(loss, Tensor)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(peer.parameters(), 5.0)
@@ -86,9 +133,10 @@ def train_peer(samples: TrainingSamples, settings: PeerSettings) -> tuple[Faster
         epoch += 1
 
 
-def _is_over(settings: PeerSettings, *, step: int, elapsed_s: float) -> bool:
-    timed_out = settings.minutes is not None and elapsed_s >= 60 * settings.minutes
-    return timed_out or (settings.steps is not None and step >= settings.steps)
+def _progress(settings: PeerSettings, *, step: int, elapsed_s: float) -> float:
+    """From 0 to 1, when minutes or steps are over."""
+    of_time = 0.0 if settings.minutes is None else elapsed_s / (60 * settings.minutes)
+    return max(of_time, 0.0 if settings.steps is None else step / settings.steps)
 
 
 def _as_torchvision(batch: DetectionBatch) -> tuple[list[Tensor], list[dict[str, Tensor]]]:

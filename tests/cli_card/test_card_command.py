@@ -55,3 +55,20 @@ def test_figures_that_cannot_be_read_are_wrong_usage(checkpoint: Path, tmp_path:
     result = CliRunner().invoke(app, [*common, f"a={tmp_path / 'none.json'}"])
     assert isinstance(result.exception, PredictionsError)
     assert not (tmp_path / "tiny.md").exists()
+
+
+def test_pictures_of_failures_are_shown_from_where_the_card_lies(checkpoint: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "pictures" / "failures.png"
+    picture.parent.mkdir()
+    picture.write_bytes(b"a picture")
+    out = tmp_path / "cards" / "tiny.md"
+    out.parent.mkdir()
+    common = ["card", "--checkpoint", str(checkpoint), "--out", str(out), "--failures"]
+    app = build_app(("card", "doctor"))
+    result = CliRunner().invoke(app, [*common, f"Sensitivity = 0.5: four misses={picture}"])
+    assert result.exit_code == 0, result.output
+    card = out.read_text()
+    assert "## Failures on synthetic films" in card
+    assert "![Sensitivity = 0.5: four misses](../pictures/failures.png)" in card
+    for wrong in (f"misses={tmp_path / 'none.png'}", str(picture), f"={picture}"):
+        assert CliRunner().invoke(app, [*common, wrong]).exit_code == 2

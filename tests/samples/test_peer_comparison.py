@@ -10,7 +10,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from xraynet.detector.backbone import Backbone
 from xraynet.evaluation.films import ScoredFilm
 from xraynet.evaluation.intervals import Bootstrap
 from xraynet.findings import NoduleAnnotations, NoduleDetections
@@ -47,6 +49,33 @@ def test_the_peer_is_trained_on_our_samples(film_cache: FilmCache, entries: list
     assert any(name.startswith("backbone") for name in moved)
     with pytest.raises(ValueError, match="neither minutes nor steps"):
         peer.PeerSettings()
+
+
+def test_the_peer_starts_from_our_weights_on_our_backbone(
+    film_cache: FilmCache, entries: list[FilmEntry], tmp_path: Path
+) -> None:
+    peer = load("peer_faster_rcnn")
+    start = {name: value * 0.9 for name, value in Backbone("test_efficientnet").network.state_dict().items()}
+    save_file(start, tmp_path / "start.safetensors")
+    samples = TrainingSamples(film_cache, entries, config=SamplesConfig(frame_size=(128, 128)), seed=0)
+    settings = peer.PeerSettings(
+        learning_rate=1e-6, steps=1, batch_size=2, start=peer.PeerStart("test_efficientnet", tmp_path / "start.safetensors")
+    )
+    trained, _ = peer.train_peer(samples, settings)
+    kernels = [name for name, value in start.items() if value.ndim == 4]
+    assert kernels
+    for name in kernels:
+        torch.testing.assert_close(trained.state_dict()[f"backbone.body.network.{name}"], start[name], rtol=0, atol=1e-4)
+    pixels = np.random.default_rng(0).random((96, 128), dtype=np.float32)
+    assert peer.detect(trained, pixels).boxes.shape[1] == 4
+    assert peer.eigen_cam(trained, pixels).shape == (96, 128)
+
+
+def test_a_peer_s_learning_rate_has_fallen_when_its_time_is_over() -> None:
+    peer = load("peer_faster_rcnn")
+    timed, counted = peer.PeerSettings(minutes=2.0), peer.PeerSettings(steps=8)
+    assert peer._progress(timed, step=1000, elapsed_s=60) == 0.5
+    assert peer._progress(counted, step=8, elapsed_s=0) == 1.0
 
 
 def films(*, found: tuple[float, ...]) -> list[ScoredFilm]:

@@ -1,4 +1,4 @@
-"""Makes the pictures that the README shows, all of synthetic films: report, review page and evaluation report.
+"""Makes the pictures that README and model card show, all of synthetic films: report, review page, evaluation, failures.
 
 ``make pictures`` runs it with the shipped detector; each picture is what a browser shows.
 """
@@ -23,7 +23,13 @@ EVALUATION = (
     "ingest films --labels films/labels.csv --format plain-csv --split 0,0,1 --out catalogue --salt-file salt",
     "evaluate --catalogue catalogue --split test --examples 2 --out figures --title Evaluation",
 )
-SHOWN_OF_EVALUATION = {"Summary", "Free-response ROC", "Examples of misses and false alarms"}
+FAILURES = (
+    "phantoms films --num 96 --size 640 --diameter-mm 9 --seed 300",
+    "ingest films --labels films/labels.csv --format plain-csv --split 0,0,1 --out catalogue --salt-file salt",
+    "evaluate --catalogue catalogue --split test --examples 4 --out figures --title Failures",
+)
+EXAMPLES = "Examples of misses and false alarms"
+SHOWN_OF_EVALUATION = {"Summary", "Free-response ROC", EXAMPLES}
 LEAVE_OTHERS_OUT = """(kept) => {
     let keep = true;
     for (const element of [...document.querySelector("main").children]) {
@@ -53,6 +59,13 @@ def main(folder: Path) -> None:
             page.goto((Path(made) / "figures" / "report.html").as_uri())
             page.evaluate(LEAVE_OTHERS_OUT, sorted(SHOWN_OF_EVALUATION))
             keep(page, folder / "evaluation.png", full_page=True)
+    with tempfile.TemporaryDirectory() as made:
+        for step in FAILURES:
+            run(step, made)
+        with shown(1120, 900) as page:
+            page.goto((Path(made) / "figures" / "report.html").as_uri())
+            page.evaluate(LEAVE_OTHERS_OUT, [EXAMPLES])
+            keep(page, folder / "failures.png", full_page=True)
 
 
 def show_review(results: Path, out: Path) -> None:

@@ -1,5 +1,6 @@
 """``xraynet card``: the model card of a checkpoint, with the figures of its evaluations."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from xraynet.checkpoint import Checkpoint
-    from xraynet.reporting.model_card import CardFacts, CardFigures
+    from xraynet.reporting.model_card import CardFacts, CardFigures, CardPicture
 
 
 def card(
@@ -18,6 +19,10 @@ def card(
         typer.Option(metavar="TITLE=FILE", help="A metrics.json of `xraynet evaluate`, under a title; several times."),
     ] = None,
     limit: Annotated[list[str] | None, typer.Option(help="A sentence for the known limits; several times.")] = None,
+    failures: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CAPTION=FILE", help="A picture of failures on synthetic films, to be shown; several times."),
+    ] = None,
 ) -> None:
     """Write a checkpoint's model card: films and terms, recipe, operating point, figures, limits."""
     from xraynet.checkpoint import find_shipped_checkpoint, read_checkpoint
@@ -27,7 +32,8 @@ def card(
     path = checkpoint if checkpoint is not None else find_shipped_checkpoint()
     shown = [_read_figures(text) for text in figures or []]
     facts = facts_of(read_checkpoint(path), num_bytes=path.stat().st_size)
-    write_text_atomically(out, render_card(facts, shown, limits=limit or []))
+    pictures = [_find_picture(text, beside=out) for text in failures or []]
+    write_text_atomically(out, render_card(facts, shown, limits=limit or [], failures=pictures))
     typer.echo(f"written: {out}")
 
 
@@ -39,6 +45,16 @@ def _read_figures(text: str) -> "CardFigures":
     if not (title.strip() and file):
         raise typer.BadParameter(f"--figures is '{text}'; TITLE=FILE was expected")
     return CardFigures(title=title.strip(), result=read_metrics(Path(file)))
+
+
+def _find_picture(text: str, *, beside: Path) -> "CardPicture":
+    from xraynet.reporting.model_card import CardPicture
+
+    caption, _, file = text.rpartition("=")
+    if not (caption.strip() and Path(file).is_file()):
+        raise typer.BadParameter(f"--failures is '{text}'; CAPTION=FILE was expected, with a file that exists")
+    address = os.path.relpath(Path(file).resolve(), beside.resolve().parent)
+    return CardPicture(caption=caption.strip(), address=Path(address).as_posix())
 
 
 def facts_of(checkpoint: "Checkpoint", *, num_bytes: int) -> "CardFacts":

@@ -68,8 +68,18 @@ class CardFigures:
     result: EvaluationResult
 
 
-def render_card(facts: CardFacts, figures: Sequence[CardFigures], *, limits: Sequence[str] = ()) -> str:
-    """The card as Markdown. ``limits``: further sentences under "Known limits".
+@dataclass(frozen=True)
+class CardPicture:
+    """A picture of failures on synthetic films: its words, and its address as seen from the card."""
+
+    caption: str
+    address: str
+
+
+def render_card(
+    facts: CardFacts, figures: Sequence[CardFigures], *, limits: Sequence[str] = (), failures: Sequence[CardPicture] = ()
+) -> str:
+    """The card as Markdown. ``limits``: further sentences under "Known limits". ``failures``: pictures of what it misses.
 
     Raises PredictionsError where figures are of another checkpoint than ``facts``.
     """
@@ -99,6 +109,7 @@ def render_card(facts: CardFacts, figures: Sequence[CardFigures], *, limits: Seq
             f"{describe_sensitivity(facts.operating)}{_say_false_marks(facts.operating)}",
             "",
             *_figure_sections(figures),
+            *_failures_section(failures),
             "## What it must not be used for",
             "",
             *(f"- {sentence}" for sentence in NOT_FOR),
@@ -109,6 +120,13 @@ def render_card(facts: CardFacts, figures: Sequence[CardFigures], *, limits: Seq
             "",
         ]
     )
+
+
+def _failures_section(failures: Sequence[CardPicture]) -> list[str]:
+    if not failures:
+        return []
+    shown = [f"![{_line(picture.caption)}]({picture.address})\n\n{_line(picture.caption)}\n" for picture in failures]
+    return ["## Failures on synthetic films", "", *shown]
 
 
 def _check_fingerprint(shown: CardFigures, fingerprint: str) -> None:
