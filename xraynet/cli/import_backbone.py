@@ -18,9 +18,10 @@ def import_backbone(
     ] = None,
 ) -> None:
     """Bring weights learnt on photographs into the form that ``backbone_weights`` of a training recipe takes."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from xraynet.detector.pretrained import ColourScale, import_pretrained
+    from xraynet.files import write_bytes_atomically
 
     if (mean is None) != (std is None):
         raise typer.BadParameter("--mean and --std go together: give both or neither")
@@ -30,5 +31,5 @@ def import_backbone(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in tensors.items()}, out)
+    write_bytes_atomically(out, save({name: value.contiguous() for name, value in tensors.items()}))
     typer.echo(f"written: {out}, {len(tensors)} tensors of {network}, for films of one grey channel")
