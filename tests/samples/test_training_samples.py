@@ -144,6 +144,17 @@ def test_a_drawn_nodule_that_stands_out_is_learnt(film_cache: FilmCache, entries
         assert all(contrast is None or contrast > 0.4 for contrast in contrasts)
 
 
+def test_films_with_other_findings_can_come_less_often(film_cache: FilmCache, entries: list[FilmEntry]) -> None:
+    free = [entry for entry in entries if entry.annotations.state is LabelState.FREE]
+    ill = [replace(entry, findings=("Pneumonia",)) for entry in free[:2]]
+    well = [replace(entry, findings=("No Finding",)) for entry in free[2:]]
+    config = replace(CONFIG, weights=KindWeights(other_findings=0.0))
+    samples = TrainingSamples(film_cache, [*ill, *well], config=config, seed=0)
+    assert {samples.entries[ref.film].findings for epoch in range(3) for ref in samples.order(epoch)} == {("No Finding",)}
+    even = TrainingSamples(film_cache, [*ill, *well], config=CONFIG, seed=0)
+    assert {even.entries[ref.film].key for epoch in range(3) for ref in even.order(epoch)} == {entry.key for entry in free}
+
+
 def test_without_lungs_no_nodule_is_simulated(tmp_path: Path, entries: list[FilmEntry], preparation: PreparationConfig) -> None:
     cache = build_cache(tmp_path, entries[:3], catalogue_fingerprint="c", preparation=preparation, lungs=None)
     samples = TrainingSamples(cache, entries[:3], config=replace(CONFIG, simulation_rate=1.0), seed=0)

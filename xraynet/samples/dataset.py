@@ -17,6 +17,7 @@ from xraynet.findings import LabelState
 from xraynet.geometry import Boxes
 from xraynet.ingest.catalogue import FilmEntry
 from xraynet.ingest.consensus import ConsensusConfig, find_consensus
+from xraynet.ingest.labels.vocabulary import says_nothing_found
 from xraynet.samples.augment import AppliedGrey, AugmentConfig, GreyAugmenter
 from xraynet.samples.cache import CachedFilm, FilmCache
 from xraynet.samples.order import SampleRef, draw_order
@@ -35,16 +36,19 @@ _LEAST_LUNG: Final = 0.02
 class KindWeights:
     """How often films of each kind come, relative to their number. ``boxed``: with a real nodule; the others are free.
 
-    Two thirds of NIH's normal films are AP, most films a detector is asked about are PA: the default evens that out.
+    ``other_findings`` further weighs a free film that shows something else (pneumonia, say): opacities that must not be
+    marked, beside faint drawn ones that must. Two thirds of NIH's normal films are AP, most films a detector is asked about
+    are PA: the default evens that out.
     """
 
     boxed: float = 1.0
     free_pa: float = 1.6
     free_ap: float = 0.7
     free_other: float = 1.0
+    other_findings: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.boxed, self.free_pa, self.free_ap, self.free_other) < 0:
+        if min(self.boxed, self.free_pa, self.free_ap, self.free_other, self.other_findings) < 0:
             raise ValueError("a weight is below 0")
 
 
@@ -250,9 +254,10 @@ def without_augmentation(config: SamplesConfig) -> SamplesConfig:
 
 def weigh_film(entry: FilmEntry, weights: KindWeights) -> float:
     """How often a film comes, relative to others."""
-    return float(
-        {"boxed": weights.boxed, "PA": weights.free_pa, "AP": weights.free_ap}.get(_kind_of(entry), weights.free_other)
-    )
+    kind = _kind_of(entry)
+    weight = {"boxed": weights.boxed, "PA": weights.free_pa, "AP": weights.free_ap}.get(kind, weights.free_other)
+    shows_more = kind != "boxed" and not all(says_nothing_found(name) for name in entry.findings)
+    return float(weight * weights.other_findings) if shows_more else float(weight)
 
 
 def _kind_of(entry: FilmEntry) -> str:
