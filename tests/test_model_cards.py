@@ -35,7 +35,7 @@ def test_the_detector_says_where_it_comes_from() -> None:
     settings = checkpoint.settings
     assert "NIH" in checkpoint.provenance.film_sources
     assert "attribution" in checkpoint.provenance.terms
-    assert checkpoint.provenance.preset == "nodule-cpu-lite-drawn"
+    assert checkpoint.provenance.preset == "nodule-cpu-lite-faint"
     assert settings.operating_point.calibrated_on
     assert settings.operating_point.false_positives_per_normal_film is not None
     assert settings.operating_point.false_positives_per_normal_film <= 0.25

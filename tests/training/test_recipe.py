@@ -9,7 +9,9 @@ from xraynet.training.recipe import TrainingConfig, plan_steps
 from xraynet.training.schedule import learning_rate_at
 
 
-@pytest.mark.parametrize("preset", ["nodule-cpu", "nodule-cpu-lite", "nodule-cpu-lite-drawn", "nodule-gpu", "tiny"])
+@pytest.mark.parametrize(
+    "preset", ["nodule-cpu", "nodule-cpu-lite", "nodule-cpu-lite-drawn", "nodule-cpu-lite-faint", "nodule-gpu", "tiny"]
+)
 def test_shipped_preset_reads_and_survives_a_round_trip(preset: str, tmp_path: Path) -> None:
     assert preset in list_presets()
     config = read_run_config(preset)
