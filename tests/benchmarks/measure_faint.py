@@ -6,8 +6,8 @@
 The first draws one nodule of 9 to 40 mm into each of the validation films without any finding, twice (another nodule the
 second time), with a contrast-to-noise around 0.5: log-normal, as little as half of the nodules that people mark. False marks
 are counted on the same films. The second takes what ``xraynet predict`` wrote and asks the films of the catalogue's test
-split how far their own nodules stand out: with it nothing is read again. Writes faint.json into DIR: sensitivities with their
-intervals (bootstrap over patients), and the same by bands of contrast-to-noise.
+split how far their own nodules stand out: no detector runs. Writes faint.json into DIR: sensitivities with their intervals
+(bootstrap over patients), and sensitivities by bands of contrast-to-noise.
 """
 
 import argparse
@@ -97,20 +97,19 @@ class FaintFilms(ValidationFilms):
 
     def __init__(self, cache: FilmCache, entries: Sequence[FilmEntry]) -> None:
         super().__init__(cache, entries, config=ValidationConfig(most_films=None, simulated_share=0.0))
-        self.entries = tuple(entry for entry in self.entries for _ in range(DRAWS))
         # A film in which no such nodule could be drawn is left out, not shown without.
-        self._drawn = {
-            index: drawn
-            for index, entry in enumerate(self.entries)
-            if (drawn := draw_faint(cache.read(entry.key), seed=(int(entry.key, 16), index % DRAWS))) is not None
-        }
-        self.entries = tuple(self.entries[index] for index in self._drawn)
-        self._films = tuple(self._drawn.values())
+        drawn = [
+            (entry, number, film)
+            for entry in self.entries
+            for number in range(DRAWS)
+            if (film := draw_faint(cache.read(entry.key), seed=(int(entry.key, 16), number))) is not None
+        ]
+        self.entries = tuple(entry for entry, _, _ in drawn)
+        self._drawn = tuple((number, film) for _, number, film in drawn)
 
     def film(self, index: int) -> ValidationFilm:
         """The film at ``index`` with its nodule; its key says which draw it is."""
-        plain, drawn = super().film(index), self._films[index]
-        number = list(self._drawn)[index] % DRAWS
+        plain, (number, drawn) = super().film(index), self._drawn[index]
         pixels = np.clip(drawn.pixels, -self.cache.headroom, 1 + self.cache.headroom)
         marked = annotate_nodules(drawn.boxes, spacing_mm=plain.spacing_mm)
         return replace(plain, key=f"{plain.key}-{number}", pixels=pixels, annotations=marked, simulated=True)
