@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xraynet.checkpoint import find_shipped_checkpoint, read_checkpoint
 from xraynet.evaluation.films import ScoredFilm
@@ -52,25 +53,36 @@ class Figures:
     false_positives_per_normal_film_there: tuple[float | None, ...]
 
 
-def _three(found: Estimate) -> tuple[float | None, ...]:
+def rounded(found: Estimate) -> tuple[float | None, ...]:
+    """(value, low, high) to three places."""
     return tuple(None if value is None else round(value, 3) for value in (found.value, found.low, found.high))
+
+
+def blocking_score(table: MatchTable, rate: float) -> float:
+    """The score of the first false mark that ``rate`` false marks a film of all no longer admit; below all where none is."""
+    allowed = int(np.floor(rate * table.num_films + 1e-9))
+    return float(table.false_scores[allowed]) if len(table.false_scores) > allowed else -0.5
+
+
+def sensitivity_among(
+    table: MatchTable, members: NDArray[np.bool_], *, rate: float, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
+) -> Estimate:
+    """Sensitivity among the nodules that are ``members``, at the threshold that admits ``rate`` false marks a film of all."""
+    num = len(table.films)
+    whole = np.bincount(table.nodule_films[members], minlength=num)
+    found = np.bincount(table.nodule_films[members & (table.nodule_scores > blocking_score(table, rate))], minlength=num)
+
+    def measure(tally: Tally) -> ChunkFigures:
+        return weighted_ratio(weighted_sum(tally.weights, found), weighted_sum(tally.weights, whole))[:, None]
+
+    return estimate(table, measure, bootstrap)[0][0]
 
 
 def sensitivity_of_clear_nodules(
     table: MatchTable, *, rate: float, least_subtlety: int = SUBTLE, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
 ) -> Estimate:
     """Sensitivity among nodules of at least this subtlety, at the threshold that admits ``rate`` false marks a film of all."""
-    allowed = int(np.floor(rate * table.num_films + 1e-9))
-    blocking = float(table.false_scores[allowed]) if len(table.false_scores) > allowed else -0.5
-    members = table.nodule_subtlety >= least_subtlety
-    num = len(table.films)
-    whole = np.bincount(table.nodule_films[members], minlength=num)
-    found = np.bincount(table.nodule_films[members & (table.nodule_scores > blocking)], minlength=num)
-
-    def measure(tally: Tally) -> ChunkFigures:
-        return weighted_ratio(weighted_sum(tally.weights, found), weighted_sum(tally.weights, whole))[:, None]
-
-    return estimate(table, measure, bootstrap)[0][0]
+    return sensitivity_among(table, table.nodule_subtlety >= least_subtlety, rate=rate, bootstrap=bootstrap)
 
 
 def summarise(result: EvaluationResult, films: Sequence[ScoredFilm]) -> Figures:
@@ -79,12 +91,12 @@ def summarise(result: EvaluationResult, films: Sequence[ScoredFilm]) -> Figures:
     there = result.operating
     undefined = (None, None, None)
     return Figures(
-        sensitivity={f"{rate:g}": _three(by_rate[rate]) for rate in RATES},
-        subtlety_3_to_5_at_2=_three(sensitivity_of_clear_nodules(match_films(films, parse_rule(result.rule)), rate=2.0)),
-        film_auc=_three(result.film_auc),
+        sensitivity={f"{rate:g}": rounded(by_rate[rate]) for rate in RATES},
+        subtlety_3_to_5_at_2=rounded(sensitivity_of_clear_nodules(match_films(films, parse_rule(result.rule)), rate=2.0)),
+        film_auc=rounded(result.film_auc),
         operating_threshold=None if there is None else round(there.threshold, 4),
-        sensitivity_there=undefined if there is None else _three(there.recall),
-        false_positives_per_normal_film_there=undefined if there is None else _three(there.false_positives_per_normal_film),
+        sensitivity_there=undefined if there is None else rounded(there.recall),
+        false_positives_per_normal_film_there=undefined if there is None else rounded(there.false_positives_per_normal_film),
     )
 
 

@@ -22,20 +22,19 @@ from typing import Final
 import numpy as np
 import torch
 from jaxtyping import Float32
+from look_at_jsrt import RATES, blocking_score, rounded, sensitivity_among
+from measure_false_alarms import films_without_finding
 from numpy.typing import NDArray
 
 from xraynet.checkpoint import find_shipped_checkpoint, read_checkpoint
 from xraynet.evaluation.films import ScoredFilm
-from xraynet.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap, ChunkFigures, estimate
+from xraynet.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap
 from xraynet.evaluation.joining import join_predictions
-from xraynet.evaluation.matching import MatchTable, match_films
+from xraynet.evaluation.matching import match_films
 from xraynet.evaluation.predictions import read_predictions
 from xraynet.evaluation.rules import parse_rule
-from xraynet.evaluation.tallies import Tally, weighted_ratio, weighted_sum
 from xraynet.files import write_text_atomically
-from xraynet.findings import LabelState
 from xraynet.ingest.catalogue import FilmEntry, read_catalogue, read_entry
-from xraynet.ingest.labels.vocabulary import says_nothing_found
 from xraynet.lungs.segmenter import shipped_lungs
 from xraynet.samples.build import build_cache
 from xraynet.samples.cache import CachedFilm, FilmCache
@@ -47,7 +46,6 @@ from xraynet.simulation.grey import contrast_to_noise
 from xraynet.training.distributed import Team
 from xraynet.training.validate import score_films, uncalibrated
 
-RATES: Final = (0.25, 1.0, 2.0, 4.0)
 BANDS: Final = (0.25, 0.5, 0.75, 1.0)
 """Contrast-to-noise: under the first, between two, and from the last on."""
 DRAWS: Final = 2
@@ -138,7 +136,8 @@ def tabulate(
 ) -> FaintFigures:
     """Sensitivities of all nodules and by band; ``contrasts``: of every nodule, film by film as ``films`` have them."""
     table = match_films(films, parse_rule(rule))
-    found = {rate: table.nodule_scores > _blocking_score(table, rate) for rate in RATES}
+    found = {rate: table.nodule_scores > blocking_score(table, rate) for rate in RATES}
+    everyone = np.ones(len(contrasts), dtype=np.bool_)
     bands = []
     for least, below in pairwise((None, *BANDS, None)):
         inside = (contrasts >= (-np.inf if least is None else least)) & (below is None or contrasts < below)
@@ -148,33 +147,18 @@ def tabulate(
         num_films=table.num_films,
         num_nodules=len(contrasts),
         median_contrast_to_noise=round(float(np.median(contrasts)), 3),
-        sensitivity={f"{rate:g}": _sensitivity(table, found[rate], bootstrap) for rate in RATES},
+        sensitivity={
+            f"{rate:g}": rounded(sensitivity_among(table, everyone, rate=rate, bootstrap=bootstrap)) for rate in RATES
+        },
         bands=tuple(bands),
     )
-
-
-def _blocking_score(table: MatchTable, rate: float) -> float:
-    allowed = int(np.floor(rate * table.num_films + 1e-9))
-    return float(table.false_scores[allowed]) if len(table.false_scores) > allowed else -0.5
-
-
-def _sensitivity(table: MatchTable, found: NDArray[np.bool_], bootstrap: Bootstrap) -> tuple[float | None, ...]:
-    num = len(table.films)
-    whole = np.bincount(table.nodule_films, minlength=num)
-    hits = np.bincount(table.nodule_films[found], minlength=num)
-
-    def measure(tally: Tally) -> ChunkFigures:
-        return weighted_ratio(weighted_sum(tally.weights, hits), weighted_sum(tally.weights, whole))[:, None]
-
-    known = estimate(table, measure, bootstrap)[0][0]
-    return tuple(None if value is None else round(value, 3) for value in (known.value, known.low, known.high))
 
 
 def measure_simulated(catalogue_path: Path, checkpoint_path: Path, *, cache: Path, rule: str) -> FaintFigures:
     """The checkpoint on faint simulated nodules."""
     catalogue, checkpoint = read_catalogue(catalogue_path), read_checkpoint(checkpoint_path)
     settings = checkpoint.settings
-    entries = [entry for entry in catalogue.entries("validation") if _shows_nothing(entry)]
+    entries = films_without_finding(catalogue)
     held = build_cache(
         cache,
         entries,
@@ -208,10 +192,6 @@ def measure_readings(catalogue_path: Path, readings: Path, *, rule: str) -> Fain
         for box in film.annotations.boxes
     ]
     return tabulate(films, _known(contrasts), rule=rule)
-
-
-def _shows_nothing(entry: FilmEntry) -> bool:
-    return entry.annotations.state is LabelState.FREE and all(says_nothing_found(name) for name in entry.findings)
 
 
 def _known(contrasts: Sequence[float | None]) -> Float32[NDArray[np.float32], " nodules"]:

@@ -1,10 +1,5 @@
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
+import measure_faint
 import numpy as np
-import pytest
 
 from xraynet.evaluation.films import ScoredFilm
 from xraynet.evaluation.intervals import Bootstrap
@@ -12,18 +7,6 @@ from xraynet.findings import LabelState, NoduleAnnotations, NoduleDetections
 from xraynet.ingest.catalogue import FilmEntry
 from xraynet.samples.cache import FilmCache
 from xraynet.simulation.grey import contrast_to_noise
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def measure_faint() -> ModuleType:
-    path = ROOT / "tests" / "benchmarks" / "measure_faint.py"
-    spec = importlib.util.spec_from_file_location("measure_faint", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def scored(key: str, *, hit: float = 0.0, false: float = 0.0) -> ScoredFilm:
@@ -39,7 +22,7 @@ def scored(key: str, *, hit: float = 0.0, false: float = 0.0) -> ScoredFilm:
     )
 
 
-def test_sensitivity_is_told_by_bands_of_contrast_to_noise(measure_faint: ModuleType) -> None:
+def test_sensitivity_is_told_by_bands_of_contrast_to_noise() -> None:
     films = [scored("a", hit=0.9), scored("b", hit=0.2), scored("c"), scored("d", hit=0.6, false=0.5)]
     contrasts = np.array([1.2, 0.3, 0.1, 0.6], dtype=np.float32)
     figures = measure_faint.tabulate(films, contrasts, rule="jsrt-inside", bootstrap=Bootstrap(num_resamples=50))
@@ -62,9 +45,7 @@ def test_sensitivity_is_told_by_bands_of_contrast_to_noise(measure_faint: Module
     assert blocked.sensitivity["1"][0] == 1.0
 
 
-def test_faint_nodules_stand_out_as_little_as_asked_and_come_again(
-    measure_faint: ModuleType, film_cache: FilmCache, entries: list[FilmEntry]
-) -> None:
+def test_faint_nodules_stand_out_as_little_as_asked_and_come_again(film_cache: FilmCache, entries: list[FilmEntry]) -> None:
     free = [entry for entry in entries if entry.annotations.state is LabelState.FREE][:4]
     films, again = measure_faint.FaintFilms(film_cache, free), measure_faint.FaintFilms(film_cache, free)
     assert 0 < len(films) == len(again) <= measure_faint.DRAWS * len(free)
