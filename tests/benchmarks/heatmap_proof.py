@@ -19,7 +19,7 @@ import torch
 from frozen_nodules import FrozenPair, iterate_pairs, read_list
 from jaxtyping import Float32
 from numpy.typing import NDArray
-from peer_faster_rcnn import build_peer, eigen_cam
+from peer_faster_rcnn import eigen_cam, read_peer
 
 from xraynet.checkpoint import find_shipped_checkpoint
 from xraynet.evaluation.intervals import wilson_interval
@@ -93,9 +93,7 @@ def main() -> None:
     predictor = Predictor.from_checkpoint(asked.checkpoint or find_shipped_checkpoint())
     kinds: dict[str, Callable[[FrozenPair], tuple[HeatMap, Box]]] = {"score map": lambda pair: our_map(predictor, pair)}
     if asked.peer is not None:
-        peer = build_peer(backbone=asked.peer_backbone)
-        peer.load_state_dict(torch.load(asked.peer, weights_only=True))
-        peer.eval()
+        peer = read_peer(asked.peer, backbone=asked.peer_backbone)
 
         def peers_map(pair: FrozenPair) -> tuple[HeatMap, Box]:
             prepared = prepare_film(pair.drawn, predictor.checkpoint.settings.preparation)

@@ -71,6 +71,29 @@ def test_the_peer_starts_from_our_weights_on_our_backbone(
     assert peer.eigen_cam(trained, pixels).shape == (96, 128)
 
 
+def test_the_peer_sees_films_at_their_own_scale_in_training_and_after_it() -> None:
+    peer = load("peer_faster_rcnn").build_peer(backbone="test_efficientnet")
+    for mode in (peer.train(), peer.eval()):
+        joined, _ = mode.transform([torch.zeros(3, 96, 128)])
+        assert joined.tensors.shape == (1, 3, 96, 128)
+        assert joined.image_sizes == [(96, 128)]
+
+
+def test_what_nobody_can_see_is_no_background_for_the_peer_either() -> None:
+    peer = load("peer_faster_rcnn").build_peer(backbone="test_efficientnet").train()
+    regions = torch.tensor([[0.0, 0, 10, 10], [40, 40, 60, 60], [70, 70, 90, 90], [44, 44, 56, 56]])
+    target = {
+        "boxes": regions[:1],
+        "labels": torch.ones(1, dtype=torch.int64),
+        "ignore": torch.tensor([[42.0, 42, 58, 58], [0.0, 0, 10, 10]]),
+    }
+    labels, _ = peer.rpn.assign_targets_to_anchors([regions], [target])
+    assert labels[0].tolist() == [1, -1, 0, -1]
+    peer.roi_heads._ignored = [target["ignore"]]
+    _, labels = peer.roi_heads.assign_targets_to_proposals([regions], [target["boxes"]], [target["labels"]])
+    assert labels[0].tolist() == [1, -1, 0, -1]
+
+
 def test_a_peer_s_learning_rate_has_fallen_when_its_time_is_over() -> None:
     peer = load("peer_faster_rcnn")
     timed, counted = peer.PeerSettings(minutes=2.0), peer.PeerSettings(steps=8)
