@@ -58,6 +58,27 @@ def test_a_whole_number_is_accepted_where_a_float_is_expected() -> None:
     assert structure_config({"steps": 1, "inner": {"rate": 1}}, Outer, where="here").inner.rate == 1.0
 
 
+def test_a_configuration_says_only_what_differs_from_its_base(tmp_path: Path) -> None:
+    (tmp_path / "first.toml").write_text('steps = 5\nsides = [7, 8]\n[inner]\nrate = 0.25\nname = "first"\n')
+    (tmp_path / "second.toml").write_text('base = "first.toml"\nsides = [9]\n[inner]\nname = "second"\n')
+    (tmp_path / "third.toml").write_text('base = "second.toml"\nsteps = 6\n')
+    assert read_config(tmp_path / "second.toml", Outer) == Outer(steps=5, inner=Inner(0.25, "second"), sides=(9,))
+    assert read_config(tmp_path / "third.toml", Outer) == Outer(steps=6, inner=Inner(0.25, "second"), sides=(9,))
+
+
+def test_a_base_that_cannot_be_is_named_with_the_file_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "round.toml").write_text('base = "about.toml"\n')
+    (tmp_path / "about.toml").write_text('base = "round.toml"\n')
+    (tmp_path / "lost.toml").write_text('base = "nowhere"\nsteps = 1\n')
+    (tmp_path / "number.toml").write_text("base = 3\n")
+    with pytest.raises(ConfigError, match=r"round\.toml: base: .*about\.toml: base: .*round\.toml is a base of itself"):
+        read_config(tmp_path / "round.toml", Outer)
+    with pytest.raises(ConfigError, match=r"lost\.toml: base: no configuration 'nowhere': neither a file nor a preset"):
+        read_config(tmp_path / "lost.toml", Outer)
+    with pytest.raises(ConfigError, match=r"number\.toml: base is 3; the name of a preset"):
+        read_config(tmp_path / "number.toml", Outer)
+
+
 def test_a_file_that_is_not_toml_and_a_name_that_is_nothing(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("= 3")
     with pytest.raises(ConfigError, match="not TOML"):

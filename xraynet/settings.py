@@ -1,7 +1,7 @@
 """Reads and writes configuration: text that cannot execute, structured into the owners' frozen dataclasses.
 
 A default exists once, in the dataclass beside its owner. A key that nobody owns is an error that names the near ones.
-An absent key takes the dataclass's default.
+An absent key takes the dataclass's default, or the value of the configuration named by ``base``.
 """
 
 import difflib
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar, get_type_hints
+from typing import Final, TypeVar, get_type_hints
 
 import cattrs
 import tomli_w
@@ -18,6 +18,8 @@ import tomli_w
 from xraynet.errors import ConfigError
 
 Config = TypeVar("Config")
+
+_BASE: Final = "base"
 
 
 def structure_config(values: Mapping[str, object], config_type: type[Config], *, where: str) -> Config:
@@ -73,13 +75,44 @@ def _check_keys(values: Mapping[str, object], config_type: object, *, where: str
 
 
 def read_config(path_or_preset: str | Path, config_type: type[Config]) -> Config:
-    """The configuration in a TOML file, or in the preset of that name (``xraynet/presets/NAME.toml``)."""
+    """The configuration in a TOML file, or in the preset of that name (``xraynet/presets/NAME.toml``).
+
+    A file that says ``base = "NAME"`` in its first lines changes only what it names of that configuration: a preset, or a file
+    beside it. Tables are joined key by key; a list takes the place of a list.
+    """
+    values, where = _read_values(path_or_preset, above=())
+    return structure_config(values, config_type, where=where)
+
+
+def _read_values(path_or_preset: str | Path, *, above: tuple[str, ...]) -> tuple[dict[str, object], str]:
+    """The tables of a configuration with those of its base; ``above``: the ones that this one is a base of."""
     text, where = _find_text(path_or_preset)
+    if where in above:
+        raise ConfigError(f"{where} is a base of itself")
     try:
-        values = tomllib.loads(text)
+        values: dict[str, object] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: not TOML: {error}") from error
-    return structure_config(values, config_type, where=where)
+    base = values.pop(_BASE, None)
+    if base is None:
+        return values, where
+    if not isinstance(base, str):
+        raise ConfigError(f"{where}: {_BASE} is {base!r}; the name of a preset, or of a file beside this one, was expected")
+    beside = Path(path_or_preset).parent / base
+    try:
+        below, _ = _read_values(beside if beside.is_file() else base, above=(*above, where))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {_BASE}: {error}") from error
+    return _join(below, values), where
+
+
+def _join(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
+    """Tables of ``below`` with what ``above`` says otherwise."""
+    joined = dict(below)
+    for key, value in above.items():
+        under = joined.get(key)
+        joined[key] = _join(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return joined
 
 
 def list_presets() -> list[str]:
