@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from xraynet.config import RunConfig
 from xraynet.errors import ConfigError
 from xraynet.settings import config_to_dict, list_presets, read_config, structure_config, write_config
 
@@ -71,12 +72,32 @@ def test_a_base_that_cannot_be_is_named_with_the_file_that_names_it(tmp_path: Pa
     (tmp_path / "about.toml").write_text('base = "round.toml"\n')
     (tmp_path / "lost.toml").write_text('base = "nowhere"\nsteps = 1\n')
     (tmp_path / "number.toml").write_text("base = 3\n")
-    with pytest.raises(ConfigError, match=r"round\.toml: base: .*about\.toml: base: .*round\.toml is a base of itself"):
+    (tmp_path / "wrong.toml").write_text('base = "low.toml"\nsteps = 1\n')
+    (tmp_path / "low.toml").write_text("zzz = 1\n")
+    with pytest.raises(ConfigError, match=r"round\.toml -> .*about\.toml -> .*round\.toml: a configuration cannot be its own"):
         read_config(tmp_path / "round.toml", Outer)
-    with pytest.raises(ConfigError, match=r"lost\.toml: base: no configuration 'nowhere': neither a file nor a preset"):
+    with pytest.raises(ConfigError, match=r"lost\.toml: base 'nowhere' is neither a file beside it nor a preset \(.*tiny"):
         read_config(tmp_path / "lost.toml", Outer)
     with pytest.raises(ConfigError, match=r"number\.toml: base is 3; the name of a preset"):
         read_config(tmp_path / "number.toml", Outer)
+    with pytest.raises(ConfigError, match=r"wrong\.toml -> .*low\.toml: unknown key 'zzz'"):
+        read_config(tmp_path / "wrong.toml", Outer)
+
+
+def test_a_base_under_another_spelling_of_its_path_is_the_same_one(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(f'base = "../{tmp_path.name}/own.toml"\n')
+    with pytest.raises(ConfigError, match="cannot be its own base"):
+        read_config(tmp_path / "own.toml", Outer)
+
+
+def test_the_base_of_a_preset_is_a_preset_whatever_lies_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = read_config("nodule-cpu-lite-faint", RunConfig)
+    for name in ("nodule-cpu-lite", "nodule-cpu-lite-drawn"):
+        (tmp_path / name).write_text("steps = 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert read_config("nodule-cpu-lite-faint", RunConfig) == expected
+    assert expected.card.name == "nodule-cpu-lite-faint"
+    assert expected.detector.backbone == "tf_efficientnet_lite0"
 
 
 def test_a_file_that_is_not_toml_and_a_name_that_is_nothing(tmp_path: Path) -> None:

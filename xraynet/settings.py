@@ -7,7 +7,7 @@ An absent key takes the dataclass's default, or the value of the configuration n
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final, TypeVar, get_type_hints
@@ -77,33 +77,32 @@ def _check_keys(values: Mapping[str, object], config_type: object, *, where: str
 def read_config(path_or_preset: str | Path, config_type: type[Config]) -> Config:
     """The configuration in a TOML file, or in the preset of that name (``xraynet/presets/NAME.toml``).
 
-    A file that says ``base = "NAME"`` in its first lines changes only what it names of that configuration: a preset, or a file
-    beside it. Tables are joined key by key; a list takes the place of a list.
+    A configuration that says ``base = "NAME"`` before its tables changes only what it names of that one: a preset, or, of a
+    file, another file beside it. Tables are joined key by key; a list takes the place of a list. What a base gives a value
+    cannot be made absent again.
     """
-    values, where = _read_values(path_or_preset, above=())
+    values, where = _read_values(path_or_preset)
     return structure_config(values, config_type, where=where)
 
 
-def _read_values(path_or_preset: str | Path, *, above: tuple[str, ...]) -> tuple[dict[str, object], str]:
-    """The tables of a configuration with those of its base; ``above``: the ones that this one is a base of."""
-    text, where = _find_text(path_or_preset)
-    if where in above:
-        raise ConfigError(f"{where} is a base of itself")
-    try:
-        values: dict[str, object] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where}: not TOML: {error}") from error
-    base = values.pop(_BASE, None)
-    if base is None:
-        return values, where
-    if not isinstance(base, str):
-        raise ConfigError(f"{where}: {_BASE} is {base!r}; the name of a preset, or of a file beside this one, was expected")
-    beside = Path(path_or_preset).parent / base
-    try:
-        below, _ = _read_values(beside if beside.is_file() else base, above=(*above, where))
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {_BASE}: {error}") from error
-    return _join(below, values), where
+def _read_values(path_or_preset: str | Path) -> tuple[dict[str, object], str]:
+    """The tables of a configuration with those of its bases, and what to call it in errors."""
+    chain = [_find(path_or_preset)]
+    values: dict[str, object] = {}
+    while True:
+        where = " -> ".join(place.name for place in chain)
+        try:
+            own: dict[str, object] = tomllib.loads(chain[-1].text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{where}: not TOML: {error}") from error
+        base = own.pop(_BASE, None)
+        values = _join(own, values)
+        if base is None:
+            return values, where
+        below = _find_base(base, chain[-1].folder, where=where)
+        if below in chain:
+            raise ConfigError(f"{where} -> {below.name}: a configuration cannot be its own base")
+        chain.append(below)
 
 
 def _join(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
@@ -121,14 +120,39 @@ def list_presets() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def _find_text(path_or_preset: str | Path) -> tuple[str, str]:
+@dataclass(frozen=True)
+class _Place:
+    """A configuration's text, what to call it, and the folder that it is in; None for a preset."""
+
+    name: str = field(compare=False)
+    text: str
+    folder: Path | None
+
+
+def _find(path_or_preset: str | Path) -> _Place:
     path = Path(path_or_preset)
     if path.is_file():
-        return path.read_text(encoding="utf-8"), str(path)
+        return _Place(str(path), path.read_text(encoding="utf-8"), path.resolve().parent)
     name = str(path_or_preset)
     if name in list_presets():
-        return (resources.files("xraynet") / "presets" / f"{name}.toml").read_text(encoding="utf-8"), f"preset {name}"
+        return _find_preset(name)
     raise ConfigError(f"no configuration '{name}': neither a file nor a preset ({', '.join(list_presets()) or 'none shipped'})")
+
+
+def _find_base(name: object, folder: Path | None, *, where: str) -> _Place:
+    """The base ``name`` of a configuration in ``folder``; a preset's base is a preset."""
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}: {_BASE} is {name!r}; the name of a preset, or of a file beside this one, was expected")
+    if folder is not None and (folder / name).is_file():
+        return _find(folder / name)
+    if name in list_presets():
+        return _find_preset(name)
+    raise ConfigError(f"{where}: {_BASE} '{name}' is neither a file beside it nor a preset ({', '.join(list_presets())})")
+
+
+def _find_preset(name: str) -> _Place:
+    text = (resources.files("xraynet") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+    return _Place(f"preset {name}", text, None)
 
 
 def config_to_dict(config: object) -> dict[str, object]:

@@ -5,12 +5,13 @@
 
 Both see the same samples (simulation, preparation, augmentation) in batches of the same size on this machine, each for
 ``--minutes`` with each of three learning rates; the best of the three, by FROC score on the validation films with simulated
-nodules (seed 20), is measured on the frozen nodules (``frozen_nodules.py``), and on the validation films with nodules drawn
-anew (seed 21). The table holds both, their difference with its 95 % interval by a bootstrap over patients that both share, and
-the seconds a film takes. That is six trainings: minutes x 6 in all. A few steps are timed first, so that our learning rate has
-fallen to its end when the minutes are over; the peer's falls with the clock. Started again with the same ``--out``, it goes on
-after the last training that came to its end. With ``--backbone-weights`` both start from them, on the same backbone; without,
-the peer is MobileNetV3 from nothing.
+nodules (seed 20), is measured on the frozen nodules (``frozen_nodules.py``), and on the free validation films with nodules
+drawn anew (seed 21); the films are the same in all three. The table holds both, their difference with its 95 % interval by a
+bootstrap over patients that both share, the steps, and the seconds a film takes; where our preset reads each film mirrored as
+well, also what ours says after reading it once. That is six trainings: minutes x 6 in all. A few steps are timed first, so that
+our learning rate has fallen to its end when the minutes are over; the peer's falls with the clock. Started again with the same
+``--out``, it goes on after the last training that came to its end. With ``--backbone-weights`` both start from them, on the
+same backbone; without, the peer is torchvision's own on MobileNetV3, from nothing.
 """
 
 import argparse
@@ -25,8 +26,10 @@ from typing import Final
 
 import numpy as np
 import torch
-from frozen_nodules import read_list
+from frozen_nodules import iterate_pairs, read_list
+from jaxtyping import Float64
 from measure_frozen import score_frozen
+from numpy.typing import NDArray
 from peer_faster_rcnn import PeerSettings, PeerStart, detect, read_peer, train_peer
 from torchvision.models.detection import FasterRCNN
 
@@ -39,7 +42,7 @@ from xraynet.evaluation.rules import NODE21
 from xraynet.files import open_atomically
 from xraynet.findings import LabelState, NoduleDetections
 from xraynet.inference.predictor import Predictor
-from xraynet.ingest.catalogue import Catalogue, read_catalogue, read_entry
+from xraynet.ingest.catalogue import Catalogue, read_catalogue
 from xraynet.lungs.segmenter import shipped_lungs
 from xraynet.preparation import PreparationConfig, prepare_film
 from xraynet.radiograph import Radiograph
@@ -53,17 +56,20 @@ from xraynet.training.run import RunOptions, train_detector
 from xraynet.training.validate import score_films, uncalibrated
 
 RATES: Final = (0.25, 2.0, 4.0)
-FACTORS: Final = (0.5, 1.0, 2.0)
-"""The three learning rates of either, in units of the preset's."""
+OUR_FACTORS: Final = (0.5, 1.0, 2.0)
+PEER_FACTORS: Final = (0.25, 0.5, 1.0)
+"""The three learning rates of either, in units of the preset's: of 0.5, 1 and 2, the peer was best at the lowest."""
 
 DRAWN_ANEW: Final = 21
-"""The seed of the validation nodules that chose no learning rate."""
+"""The seed of nodules that chose no learning rate and no step, on the validation films that did."""
 
 PROBED_STEPS: Final = 60
+TIMED_FILMS: Final = 15
 FOR_STEPS: Final = 0.92
 """The part of the minutes that is planned for steps; validation takes the rest."""
 
 Detect = Callable[[Radiograph], NoduleDetections]
+Figures = Float64[NDArray[np.float64], " rates"]
 
 
 @dataclass(frozen=True)
@@ -80,32 +86,45 @@ class Difference:
 def compare(
     ours: Sequence[ScoredFilm], peers: Sequence[ScoredFilm], *, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
 ) -> list[Difference]:
-    """The paired differences at each rate: both are scored on the same resamples of patients."""
-    tables = [match_films(films, NODE21) for films in (ours, peers)]
-    found = [np.array([figure or 0.0 for figure in sensitivity_at(table, RATES)]) for table in tables]
+    """The paired differences at each rate: both are scored on the same resamples of patients.
+
+    Raises ValueError where the two do not hold the same films in the same order. A resample without a nodule is left out.
+    """
+    if [film.key for film in ours] != [film.key for film in peers]:
+        raise ValueError("ours and the peer's films differ, or come in another order")
     patients = sorted({film.patient_key or film.key for film in ours})
     films_of = {patient: [] for patient in patients}
     for place, film in enumerate(ours):
         films_of[film.patient_key or film.key].append(place)
     rng = np.random.default_rng(bootstrap.seed)
+    found = [_sensitivities(films) for films in (ours, peers)]
+    if any(one is None for one in found):
+        raise ValueError(f"none of the {len(ours)} films holds a nodule to find")
     differences = []
     for _ in range(bootstrap.num_resamples):
         drawn = [place for patient in rng.choice(patients, len(patients)) for place in films_of[patient]]
-        at_rates = []
-        for films in (ours, peers):
-            table = match_films([replace(films[place], key=str(number)) for number, place in enumerate(drawn)], NODE21)
-            at_rates.append(np.array([figure or 0.0 for figure in sensitivity_at(table, RATES)]))
-        differences.append(at_rates[0] - at_rates[1])
+        of_ours, of_peers = (
+            _sensitivities([replace(films[place], key=str(number)) for number, place in enumerate(drawn)])
+            for films in (ours, peers)
+        )
+        if of_ours is not None and of_peers is not None:
+            differences.append(of_ours - of_peers)
     tail = (1 - bootstrap.level) / 2
     low, high = np.quantile(np.array(differences), [tail, 1 - tail], axis=0)
     return [
         Difference(rate, *(round(float(value), 4) for value in values))
-        for rate, *values in zip(RATES, found[0], found[1], low, high, strict=True)
+        for rate, *values in zip(RATES, *found, low, high, strict=True)
     ]
 
 
+def _sensitivities(films: Sequence[ScoredFilm]) -> Figures | None:
+    """At each rate; None without a nodule."""
+    figures = sensitivity_at(match_films(films, NODE21), RATES)
+    return None if any(figure is None for figure in figures) else np.array(figures, dtype=np.float64)
+
+
 def _samples_of(catalogue: Catalogue, config: RunConfig, folder: Path) -> tuple[TrainingSamples, list[ValidationFilms]]:
-    """What is learnt from, and the validation films twice: the ones that choose, and all of them with nodules drawn anew."""
+    """What is learnt from, and the validation films twice: those that choose, and the free ones with nodules drawn anew."""
     entries = [
         [entry for entry in catalogue.entries(split) if entry.annotations.state is not LabelState.UNKNOWN]
         for split in ("train", "validation")
@@ -118,8 +137,9 @@ def _samples_of(catalogue: Catalogue, config: RunConfig, folder: Path) -> tuple[
         lungs=shipped_lungs(),
     )
     samples = TrainingSamples(cache, entries[0], config=config.samples, seed=config.training.seed)
+    free = [entry for entry in entries[1] if entry.annotations.state is LabelState.FREE]
     anew = replace(config.validation, seed=DRAWN_ANEW, most_films=None)
-    return samples, [ValidationFilms(cache, entries[1], config=choice) for choice in (config.validation, anew)]
+    return samples, [ValidationFilms(cache, entries[1], config=config.validation), ValidationFilms(cache, free, config=anew)]
 
 
 def score_peer(peer: FasterRCNN, films: ValidationFilms) -> list[ScoredFilm]:
@@ -168,51 +188,78 @@ def time_a_step(catalogue: Catalogue, config: RunConfig, *, out: Path, cache: Pa
     return (elapsed[last] - elapsed[first]) / (float(last) - float(first))
 
 
-def train_ours(
-    catalogue: Catalogue, config: RunConfig, *, minutes: float, out: Path, cache: Path
-) -> tuple[Path, dict[str, float]]:
-    """The best of our three runs, and the FROC score of each."""
+@dataclass(frozen=True)
+class Runs:
+    """The three trainings of one detector, by learning rate: FROC score on the films that choose, and the steps it took.
+
+    ``planned_steps``: where the rate would have fallen to its end; None where it fell by the clock.
+    """
+
+    froc_scores: dict[str, float]
+    steps: dict[str, int]
+    planned_steps: int | None = None
+
+    @property
+    def best(self) -> str:
+        """The rate with the highest score."""
+        return max(self.froc_scores, key=lambda rate: self.froc_scores[rate])
+
+
+def train_ours(catalogue: Catalogue, config: RunConfig, *, minutes: float, out: Path, cache: Path) -> Runs:
+    """Our three runs, in ``OUT/ours-RATE``."""
     scores: dict[str, float] = {}
-    num_steps = max(1, round(FOR_STEPS * 60 * minutes / time_a_step(catalogue, config, out=out / "probe", cache=cache)))
-    for factor in FACTORS:
+    steps: dict[str, int] = {}
+    planned = max(1, round(FOR_STEPS * 60 * minutes / time_a_step(catalogue, config, out=out / "probe", cache=cache)))
+    for factor in OUR_FACTORS:
         rate = config.training.learning_rate * factor
-        training = replace(config.training, learning_rate=rate, total_steps=num_steps, max_minutes=minutes)
+        training = replace(config.training, learning_rate=rate, total_steps=planned, max_minutes=minutes)
         events = _run_ours(catalogue, replace(config, training=training), out=out / f"ours-{rate:g}", cache=cache)
         scores[f"{rate:g}"] = max(float(event["froc_score"]) for event in events if event["event"] == "validation")
-    best = max(scores, key=lambda rate: scores[rate])
-    return out / f"ours-{best}" / "best.safetensors", scores
+        steps[f"{rate:g}"] = max(int(event["step"]) for event in events if event["event"] == "train")
+    return Runs(scores, steps, planned)
 
 
-def train_peers(
-    samples: TrainingSamples, films: ValidationFilms, settings: PeerSettings, *, out: Path
-) -> tuple[FasterRCNN, dict[str, float]]:
-    """The best of the peer's three runs, and the FROC score of each; every run's weights are kept in ``peer-RATE.pt``."""
-    backbone = None if settings.start is None else settings.start.backbone
-    peers: dict[str, FasterRCNN] = {}
+def train_peers(samples: TrainingSamples, films: ValidationFilms, settings: PeerSettings, *, out: Path) -> Runs:
+    """The peer's three runs; the weights of each go to ``OUT/peer-RATE.pt``, its steps to a file beside them."""
     scores: dict[str, float] = {}
-    for rate in (settings.learning_rate * factor for factor in FACTORS):
-        kept = out / f"peer-{rate:g}.pt"
+    steps: dict[str, int] = {}
+    for rate in (settings.training.learning_rate * factor for factor in PEER_FACTORS):
+        kept, told = out / f"peer-{rate:g}.pt", out / f"peer-{rate:g}.steps"
         if not kept.exists():
-            peer, num_steps = train_peer(samples, replace(settings, learning_rate=rate))
+            peer, num_steps = train_peer(samples, replace(settings, training=replace(settings.training, learning_rate=rate)))
+            told.write_text(f"{num_steps}\n", encoding="utf-8")
             with open_atomically(kept) as file:
                 torch.save(peer.state_dict(), file)
-            print(f"Faster R-CNN at {rate:g}: {num_steps} steps", flush=True)
-        peers[f"{rate:g}"] = read_peer(kept, backbone=backbone)
-        scores[f"{rate:g}"] = froc_score(match_films(score_peer(peers[f"{rate:g}"], films), NODE21)) or 0.0
-        print(f"Faster R-CNN at {rate:g}: FROC score {scores[f'{rate:g}']:.3f}", flush=True)
-    best = max(scores, key=lambda rate: scores[rate])
-    return peers[best], scores
+        scored = score_peer(read_peer(kept, backbone=None if settings.start is None else settings.start.backbone), films)
+        scores[f"{rate:g}"], steps[f"{rate:g}"] = froc_score(match_films(scored, NODE21)) or 0.0, int(told.read_text())
+        print(f"Faster R-CNN at {rate:g}: {steps[f'{rate:g}']} steps, FROC score {scores[f'{rate:g}']:.3f}", flush=True)
+    return Runs(scores, steps)
 
 
-def _seconds_a_film(detectors: Sequence[Detect], film: Radiograph, *, repeats: int = 15) -> list[float]:
-    """The median time of each on one film, taken in turns; the first turn is not counted."""
-    times = np.zeros((repeats + 1, len(detectors)))
-    for turn in times:
+def _reading_once(predictor: Predictor) -> Predictor:
+    """The same predictor without the second view of each film."""
+    settings = predictor.checkpoint.settings
+    once = replace(settings, decoding=replace(settings.decoding, second_view=None))
+    return replace(predictor, checkpoint=replace(predictor.checkpoint, settings=once))
+
+
+def _seconds_a_film(detectors: Sequence[Detect], films: Sequence[Radiograph]) -> list[float]:
+    """The median time of each over some films, taken in turns; the first film comes once more beforehand."""
+    times = np.zeros((len(films) + 1, len(detectors)))
+    for film, turn in zip((films[0], *films), times, strict=True):
         for place, marks in enumerate(detectors):
             started_at = time.perf_counter()
             marks(film)
             turn[place] = time.perf_counter() - started_at
     return [round(float(seconds), 4) for seconds in np.median(times[1:], axis=0)]
+
+
+def _keep_what_was_asked(out: Path, asked: dict[str, object]) -> None:
+    """Refuse to go on in a folder of other runs."""
+    kept = out / "asked.json"
+    if kept.exists() and json.loads(kept.read_text(encoding="utf-8")) != asked:
+        raise SystemExit(f"{out} holds a comparison that was asked for otherwise ({kept}); another --out starts a new one")
+    kept.write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -230,28 +277,36 @@ def main() -> None:
     if asked.backbone_weights is not None:
         start = PeerStart(config.detector.backbone, asked.backbone_weights)
         config = replace(config, training=replace(config.training, backbone_weights=str(asked.backbone_weights)))
-    training = config.training
-    samples, (choosing, anew) = _samples_of(catalogue, config, cache)
-    best, our_scores = train_ours(catalogue, config, minutes=asked.minutes, out=asked.out, cache=cache)
-    settings = PeerSettings(
-        training.learning_rate, training.weight_decay, minutes=asked.minutes, batch_size=training.batch_size, start=start
-    )
-    peer, peer_scores = train_peers(samples, choosing, settings, out=asked.out)
-
-    predictor = Predictor.from_checkpoint(best)
-    both = (_detect_with_ours(predictor), _detect_with_peer(peer, config.preparation))
-    frozen = compare(*(score_frozen(catalogue, marks) for marks in both))
-    drawn_anew = compare(score_ours(predictor, anew), score_peer(peer, anew))
-    seconds = _seconds_a_film(both, read_entry(catalogue.entries("validation")[0]))
-    table = {
+    facts = {
         "minutes": asked.minutes,
         "preset": asked.preset,
         "start": "from nothing" if start is None else f"{start.backbone} from {start.weights.name}",
-        "froc_scores": {"ours": our_scores, "Faster R-CNN": peer_scores},
-        "frozen nodules": {"nodules": len(read_list()), "at": [asdict(difference) for difference in frozen]},
-        "nodules drawn anew": {"films": len(anew), "at": [asdict(difference) for difference in drawn_anew]},
-        "seconds_a_film": dict(zip(("ours", "Faster R-CNN"), seconds, strict=True)),
+        "catalogue": catalogue.fingerprint,
     }
+    _keep_what_was_asked(asked.out, facts)
+    samples, (choosing, anew) = _samples_of(catalogue, config, cache)
+    of_ours = train_ours(catalogue, config, minutes=asked.minutes, out=asked.out, cache=cache)
+    settings = PeerSettings(config.training, minutes=asked.minutes, start=start)
+    of_peers = train_peers(samples, choosing, settings, out=asked.out)
+
+    predictor = Predictor.from_checkpoint(asked.out / f"ours-{of_ours.best}" / "best.safetensors")
+    peer = read_peer(asked.out / f"peer-{of_peers.best}.pt", backbone=None if start is None else start.backbone)
+    peers_marks = _detect_with_peer(peer, config.preparation)
+    frozen_of_peer, anew_of_peer = score_frozen(catalogue, peers_marks), score_peer(peer, anew)
+    readings = {"ours": predictor}
+    if config.decoding.second_view is not None:
+        readings["ours, reading each film once"] = _reading_once(predictor)
+    table: dict[str, object] = {**facts, "runs": {"ours": asdict(of_ours), "Faster R-CNN": asdict(of_peers)}}
+    for name, one in readings.items():
+        frozen = compare(score_frozen(catalogue, _detect_with_ours(one)), frozen_of_peer)
+        drawn_anew = compare(score_ours(one, anew), anew_of_peer)
+        table[name] = {
+            f"{len(read_list())} frozen nodules": [asdict(difference) for difference in frozen],
+            f"nodules drawn anew on {len(anew)} films": [asdict(difference) for difference in drawn_anew],
+        }
+    timed = [pair.drawn for pair in iterate_pairs(read_list()[:TIMED_FILMS], catalogue.entries())]
+    seconds = _seconds_a_film([*map(_detect_with_ours, readings.values()), peers_marks], timed)
+    table["seconds_a_film"] = dict(zip((*readings, "Faster R-CNN"), seconds, strict=True))
     (asked.out / "comparison.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(table, indent=1))
 

@@ -4,13 +4,15 @@
         [--peer FILE] [--peer-backbone NAME]
 
 The films are those of the frozen nodules (see ``frozen_nodules.py``), one nodule each. A map wins a point where its highest
-value lies in the nodule's box (Zhang et al., Excitation backprop, IJCV 2018). ``--peer``: weights of the Faster R-CNN that
-``compare_with_faster_rcnn.py`` trained, whose EigenCAM is put to the same test. Prints one JSON object.
+value lies in the nodule's box (Zhang et al., Excitation backprop, IJCV 2018; without the tolerance of 15 pixels there).
+``--peer``: weights of the Faster R-CNN that ``compare_with_faster_rcnn.py`` trained, whose EigenCAMs are put to the same test.
+Prints one JSON object.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import torch
 from frozen_nodules import FrozenPair, iterate_pairs, read_list
 from jaxtyping import Float32
 from numpy.typing import NDArray
-from peer_faster_rcnn import eigen_cam, read_peer
+from peer_faster_rcnn import eigen_cams, read_peer
 
 from xraynet.checkpoint import find_shipped_checkpoint
 from xraynet.evaluation.intervals import wilson_interval
@@ -89,22 +91,22 @@ def main() -> None:
     parser.add_argument("--peer-backbone", help="timm's name of the peer's backbone, where it started from weights")
     parser.add_argument("--films", type=int, default=None, help="only the first N of the list")
     asked = parser.parse_args()
+    if asked.peer is not None and asked.checkpoint is None:
+        parser.error("--peer wants --checkpoint: our detector that was trained as long as the peer, on films of the same scale")
     torch.set_num_threads(1)
     predictor = Predictor.from_checkpoint(asked.checkpoint or find_shipped_checkpoint())
-    kinds: dict[str, Callable[[FrozenPair], tuple[HeatMap, Box]]] = {"score map": lambda pair: our_map(predictor, pair)}
-    if asked.peer is not None:
-        peer = read_peer(asked.peer, backbone=asked.peer_backbone)
-
-        def peers_map(pair: FrozenPair) -> tuple[HeatMap, Box]:
+    peer = None if asked.peer is None else read_peer(asked.peer, backbone=asked.peer_backbone)
+    maps: dict[str, list[tuple[HeatMap, Box]]] = defaultdict(list)
+    for pair in iterate_pairs(read_list()[: asked.films], read_catalogue(asked.catalogue).entries()):
+        maps["score map"].append(our_map(predictor, pair))
+        if peer is not None:
             prepared = prepare_film(pair.drawn, predictor.checkpoint.settings.preparation)
-            return eigen_cam(peer, prepared.pixels), prepared.letterbox.boxes_to_net(pair.annotations.boxes)[0]
-
-        kinds["EigenCAM of Faster R-CNN"] = peers_map
-    entries = read_catalogue(asked.catalogue).entries()
-    frozen = read_list()[: asked.films]
-    maps = {kind: [make(pair) for pair in iterate_pairs(frozen, entries)] for kind, make in kinds.items()}
+            for name, cam in eigen_cams(peer, prepared.pixels).items():
+                over_film = prepared.letterbox.pixels_to_stored(cam)
+                maps[f"EigenCAM of Faster R-CNN, {name}"].append((over_film, pair.annotations.boxes[0]))
     figures = {kind: asdict(judge_maps(made)) for kind, made in maps.items()}
-    print(json.dumps({"checkpoint": predictor.checkpoint.fingerprint, **figures}, indent=1))
+    names = {"checkpoint": predictor.checkpoint.fingerprint, "peer": None if asked.peer is None else asked.peer.name}
+    print(json.dumps({**names, **figures}, indent=1))
 
 
 if __name__ == "__main__":

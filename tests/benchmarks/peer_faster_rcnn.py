@@ -3,15 +3,17 @@
 It is shown the very samples that our detector is shown: the same simulation, preparation and augmentation, and where a drawn
 nodule can be seen by nobody, neither is held against it. Anchors of 8 to 128 pixels fit nodules at 1 mm a pixel; torchvision's
 own begin at 32. Where our detector starts from weights learnt on photographs, so does the peer: on our backbone, from our file,
-with torchvision's feature pyramid over all four strides. Elsewhere it is torchvision's MobileNetV3, from nothing. It trains as
-ours does: AdamW, bfloat16, channels last, a rate that falls along the same half cosine. Its heatmap is EigenCAM (Muhammad and
-Yeasin, IJCNN 2020): the projection of its pyramid's activations on their first principal component, which needs no gradient.
+with torchvision's feature pyramid over all four strides. Elsewhere it is torchvision's own on MobileNetV3, from nothing, whose
+pyramid has strides 32 and 64 alone. It trains as ours does: the same optimizer, batches, moving average of the weights,
+bfloat16 with boxes and losses in float32, and a rate that falls along the same half cosine, by the clock. Its heatmap is
+EigenCAM (Muhammad and Yeasin, IJCNN 2020): the projection of its pyramid's activations on their first singular vector, which
+needs no gradient.
 """
 
 import math
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -30,23 +32,31 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from xraynet.detector.backbone import Backbone, keep_depthwise_in_single_precision, load_backbone_weights
+from xraynet.detector.decode import suppress_repeats
+from xraynet.errors import NonFiniteLossError
 from xraynet.findings import NoduleDetections
 from xraynet.geometry import clip_boxes
 from xraynet.samples.batches import DetectionBatch, iterate_batches
 from xraynet.samples.dataset import TrainingSamples
+from xraynet.training.ema import MovingAverage
+from xraynet.training.learner import build_optimizer
+from xraynet.training.recipe import TrainingConfig
 
 ANCHOR_SIDES: Final = (8, 16, 32, 64, 128)
-_LOWEST_SCORE: Final = 0.001
+_LOWEST_SCORE: Final = 1e-4
+_OVERLAP: Final = 0.2
+_WARMUP_STEPS: Final = 50
 _MOST_MARKS: Final = 100
 _PYRAMID_CHANNELS: Final = 128
-_FEW_PROPOSALS: Final = {
+_PROPOSALS: Final = {
     "rpn_pre_nms_top_n_train": 500,
     "rpn_post_nms_top_n_train": 300,
     "rpn_pre_nms_top_n_test": 500,
     "rpn_post_nms_top_n_test": 300,
+    "rpn_score_thresh": 0.0,
     "box_batch_size_per_image": 64,
 }
-"""A film has few nodules. With torchvision's 512 regions a film, half of a step on a CPU goes into regions without one."""
+"""A film has few nodules: with torchvision's 512 regions a film, half of a step on a CPU goes into regions without one."""
 
 HeatMap = Float32[NDArray[np.float32], "height width"]
 
@@ -61,14 +71,11 @@ class PeerStart:
 
 @dataclass(frozen=True)
 class PeerSettings:
-    """How the peer is trained: until ``minutes`` are over or ``steps`` are done, whichever comes first."""
+    """How the peer is trained: by our recipe, until ``minutes`` are over or ``steps`` are done, whichever comes first."""
 
-    learning_rate: float = 7e-4
-    weight_decay: float = 0.02
+    training: TrainingConfig = field(default_factory=TrainingConfig)
     minutes: float | None = None
     steps: int | None = None
-    batch_size: int = 4
-    seed: int = 0
     start: PeerStart | None = None
 
     def __post_init__(self) -> None:
@@ -88,7 +95,7 @@ class _PyramidOverBackbone(nn.Module):
     def forward(self, films: Tensor) -> dict[str, Tensor]:
         maps = self.body(films[:, :1].contiguous(memory_format=torch.channels_last))
         levels: dict[str, Tensor] = self.fpn(OrderedDict((str(level), one) for level, one in enumerate(maps)))
-        return {name: level.float() for name, level in levels.items()}
+        return levels
 
 
 class _AtItsOwnScale(GeneralizedRCNNTransform):
@@ -137,6 +144,16 @@ def _unless_ignored(labels: Tensor, regions: Tensor, ignored: Tensor) -> Tensor:
     return torch.where((labels == 0) & is_inside, -torch.ones_like(labels), labels)
 
 
+def _in_single_precision(_part: nn.Module, _inputs: object, outputs: object) -> object:
+    """A part's outputs as float32: in bfloat16 a place beyond 128 pixels is known to a pixel only, beyond 256 to two."""
+    if isinstance(outputs, Tensor):
+        return outputs.float()
+    if isinstance(outputs, dict):
+        return OrderedDict((name, _in_single_precision(_part, _inputs, one)) for name, one in outputs.items())
+    assert isinstance(outputs, list | tuple)
+    return type(outputs)(_in_single_precision(_part, _inputs, one) for one in outputs)
+
+
 def build_peer(*, seed: int = 0, backbone: str | None = None) -> FasterRCNN:
     """An untrained Faster R-CNN for films at their own scale: nothing in it resizes them."""
     torch.manual_seed(seed)
@@ -144,8 +161,8 @@ def build_peer(*, seed: int = 0, backbone: str | None = None) -> FasterRCNN:
         "num_classes": 2,
         "box_score_thresh": _LOWEST_SCORE,
         "box_detections_per_img": _MOST_MARKS,
-        "box_nms_thresh": 0.2,
-        **_FEW_PROPOSALS,
+        "box_nms_thresh": _OVERLAP,
+        **_PROPOSALS,
     }
     if backbone is not None:
         anchors = AnchorGenerator(tuple((side,) for side in ANCHOR_SIDES), ((0.75, 1.0, 1.33),) * 5)
@@ -160,31 +177,39 @@ def build_peer(*, seed: int = 0, backbone: str | None = None) -> FasterRCNN:
     peer.transform = _AtItsOwnScale(0, 0, [mean] * 3, [spread] * 3)
     # torchvision builds both parts itself; only what they learn from is exchanged.
     peer.rpn.__class__, peer.roi_heads.__class__ = _Regions, _Heads
+    for part in (peer.backbone, peer.rpn.head, peer.roi_heads.box_predictor):
+        part.register_forward_hook(_in_single_precision)
     return peer.to(memory_format=torch.channels_last)
 
 
 def train_peer(samples: TrainingSamples, settings: PeerSettings) -> tuple[FasterRCNN, int]:
-    """Train a peer; the steps it took too."""
-    peer = build_peer(seed=settings.seed, backbone=None if settings.start is None else settings.start.backbone).train()
+    """Train a peer: the moving average of its weights, and the steps it took. Raises NonFiniteLossError where its loss is."""
+    training = settings.training
+    peer = build_peer(seed=training.seed, backbone=None if settings.start is None else settings.start.backbone).train()
     if settings.start is not None:
         load_backbone_weights(peer.backbone.body, settings.start.weights)
-    optimizer = torch.optim.AdamW(peer.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = build_optimizer(peer, training)
+    average = MovingAverage(peer, decay=training.ema_decay)
     started_at, step, epoch = time.monotonic(), 0, 0
     while True:
-        for batch in iterate_batches(samples, epoch=epoch, batch_size=settings.batch_size):
+        for batch in iterate_batches(samples, epoch=epoch, batch_size=training.batch_size):
             progress = _progress(settings, step=step, elapsed_s=time.monotonic() - started_at)
             if progress >= 1:
-                return peer.eval(), step
+                return average.model, step
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * progress))
+                warm = min(1.0, (step + 1) / _WARMUP_STEPS)
+                group["lr"] = training.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * progress))
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast("cpu", torch.bfloat16):
                 losses = peer(*_as_torchvision(batch))
             loss = sum(losses.values())
             assert isinstance(loss, Tensor)
+            if not bool(torch.isfinite(loss)):
+                raise NonFiniteLossError(step=step, loss=float(loss.detach()))
             loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(peer.parameters(), 5.0)
+            nn.utils.clip_grad_norm_(peer.parameters(), training.gradient_clip)
             optimizer.step()
+            average.update(peer, step=step)
             step += 1
         epoch += 1
 
@@ -213,38 +238,46 @@ def _as_torchvision(batch: DetectionBatch) -> tuple[list[Tensor], list[dict[str,
 
 @torch.inference_mode()
 def detect(peer: FasterRCNN, pixels: HeatMap) -> NoduleDetections:
-    """What the peer marks on a prepared film, in network pixels."""
+    """What the peer marks on a prepared film, in network pixels; repeats are dropped by the rule that ours go by."""
     film = torch.from_numpy(np.ascontiguousarray(pixels)).expand(3, -1, -1)
     found = peer([film])[0]
-    boxes = clip_boxes(found["boxes"].numpy().astype(np.float32).reshape(-1, 4), size=pixels.shape)
+    first = suppress_repeats(found["boxes"], overlap=_OVERLAP)
+    boxes = clip_boxes(found["boxes"][first].numpy().astype(np.float32).reshape(-1, 4), size=pixels.shape)
+    scores = found["scores"][first].numpy().astype(np.float32)
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return NoduleDetections(boxes=boxes[inside], scores=found["scores"].numpy().astype(np.float32)[inside])
+    return NoduleDetections(boxes=boxes[inside], scores=scores[inside])
 
 
 @torch.inference_mode()
-def eigen_cam(peer: FasterRCNN, pixels: HeatMap) -> HeatMap:
-    """EigenCAM of the peer over a prepared film: 0 to 1, of the film's size.
+def eigen_cams(peer: FasterRCNN, pixels: HeatMap) -> dict[str, HeatMap]:
+    """EigenCAMs of the peer over a prepared film: 0 to 1, of the film's size.
 
-    The pyramid's levels are brought to the finest one's size and joined, as the method's authors do for detectors.
+    One of each level of the pyramid, and one of all levels, brought to the coarsest one's size and joined without their signs,
+    as pytorch-grad-cam does for this network. A singular vector has no sign of its own: of each level both are given, ``+``
+    the one along which the channels' weights add up to more than nothing.
     """
     film = torch.from_numpy(np.ascontiguousarray(pixels)).expand(3, -1, -1)
     images, _ = peer.transform([film])
-    levels = list(peer.backbone(images.tensors).values())
-    finest = levels[0].shape[-2:]
-    joined = torch.cat([functional.interpolate(level.abs(), size=finest, mode="bilinear") for level in levels], dim=1)[0]
-    cam = first_component(joined)
-    shown = functional.interpolate(cam[None, None], size=images.tensors.shape[-2:], mode="bilinear")[0, 0]
-    height, width = pixels.shape
-    return shown[:height, :width].numpy().astype(np.float32)
+    size, (height, width) = images.tensors.shape[-2:], pixels.shape
+    levels = peer.backbone(images.tensors)
+    coarsest = levels["pool"].shape[-2:]
+    joined = [functional.interpolate(level.abs(), size=coarsest, mode="bilinear") for level in levels.values()]
+    cams = {}
+    for name, activations in {"all levels": torch.cat(joined, dim=1), **levels}.items():
+        for sign, cam in zip("+-", first_component(activations[0]), strict=True):
+            shown = functional.interpolate(cam[None, None], size=size, mode="bilinear")[0, 0]
+            cams[f"{name if name == 'all levels' else f'level {name}'} {sign}"] = shown[:height, :width].numpy()
+    return cams
 
 
-def first_component(activations: Float32[Tensor, "channels rows columns"]) -> Float32[Tensor, "rows columns"]:
-    """Activations projected on their first principal component, the negative part cut off, 0 to 1."""
+def first_component(activations: Float32[Tensor, "channels rows columns"]) -> Float32[Tensor, "2 rows columns"]:
+    """Activations projected on their first right singular vector, in both its signs, negative parts cut off, 0 to 1.
+
+    The first of the two has the sign with which the vector's entries add up to more than nothing.
+    """
     channels, rows, columns = activations.shape
     flat = activations.reshape(channels, -1).T
-    flat = flat - flat.mean(dim=0)
     axis = torch.linalg.svd(flat, full_matrices=False).Vh[0]
-    # A singular vector has no sign of its own: what lights up most is what the network saw.
-    projected = flat @ (axis * torch.sign(axis.sum()))
-    cam = projected.reshape(rows, columns).clamp(min=0)
-    return cam / cam.max().clamp(min=1e-9)
+    projected = (flat @ axis).reshape(rows, columns) * (1.0 if float(axis.sum()) >= 0 else -1.0)
+    both = torch.stack([projected, -projected]).clamp(min=0)
+    return both / both.amax(dim=(1, 2), keepdim=True).clamp(min=1e-9)

@@ -82,7 +82,7 @@ def test_the_first_component_lights_up_what_the_channels_share() -> None:
     torch.manual_seed(0)
     activations = 0.05 * torch.rand(6, 12, 12)
     activations[:, 4:6, 7:9] += torch.linspace(1, 2, 6)[:, None, None]
-    cam = peer.first_component(activations)
+    cam, _ = peer.first_component(activations)
     assert float(cam.max()) == pytest.approx(1.0)
     assert divmod(int(cam.argmax()), 12) in {(row, column) for row in (4, 5) for column in (7, 8)}
     assert float(cam[:3].max()) < 0.2
@@ -95,6 +95,6 @@ def test_the_peer_marks_films_of_any_size_and_has_a_map_over_them() -> None:
     found = peer.detect(network, pixels)
     assert (found.boxes[:, 2] <= 128).all()
     assert (found.boxes[:, 3] <= 96).all()
-    cam = peer.eigen_cam(network, pixels)
-    assert cam.shape == (96, 128)
-    assert 0 <= cam.min() <= cam.max() <= 1.0001
+    for cam in peer.eigen_cams(network, pixels).values():
+        assert cam.shape == (96, 128)
+        assert 0 <= cam.min() <= cam.max() <= 1.0001

@@ -2,8 +2,9 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -13,12 +14,16 @@ import torch
 from safetensors.torch import save_file
 
 from xraynet.detector.backbone import Backbone
+from xraynet.errors import NonFiniteLossError
 from xraynet.evaluation.films import ScoredFilm
 from xraynet.evaluation.intervals import Bootstrap
 from xraynet.findings import NoduleAnnotations, NoduleDetections
 from xraynet.ingest.catalogue import FilmEntry
 from xraynet.samples.cache import FilmCache
 from xraynet.samples.dataset import SamplesConfig, TrainingSamples
+from xraynet.training.recipe import TrainingConfig
+
+Sort = Callable[..., tuple[list[torch.Tensor], list[torch.Tensor]]]
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -41,7 +46,7 @@ def load(name: str) -> ModuleType:
 def test_the_peer_is_trained_on_our_samples(film_cache: FilmCache, entries: list[FilmEntry]) -> None:
     peer = load("peer_faster_rcnn")
     samples = TrainingSamples(film_cache, entries, config=SamplesConfig(frame_size=(128, 128)), seed=0)
-    trained, num_steps = peer.train_peer(samples, peer.PeerSettings(steps=2, batch_size=2))
+    trained, num_steps = peer.train_peer(samples, peer.PeerSettings(TrainingConfig(batch_size=2), steps=2))
     assert num_steps == 2
     start = peer.build_peer().state_dict()
     moved = [name for name, value in trained.state_dict().items() if not torch.equal(value, start[name])]
@@ -58,9 +63,8 @@ def test_the_peer_starts_from_our_weights_on_our_backbone(
     start = {name: value * 0.9 for name, value in Backbone("test_efficientnet").network.state_dict().items()}
     save_file(start, tmp_path / "start.safetensors")
     samples = TrainingSamples(film_cache, entries, config=SamplesConfig(frame_size=(128, 128)), seed=0)
-    settings = peer.PeerSettings(
-        learning_rate=1e-6, steps=1, batch_size=2, start=peer.PeerStart("test_efficientnet", tmp_path / "start.safetensors")
-    )
+    slow = TrainingConfig(learning_rate=1e-6, batch_size=2)
+    settings = peer.PeerSettings(slow, steps=1, start=peer.PeerStart("test_efficientnet", tmp_path / "start.safetensors"))
     trained, _ = peer.train_peer(samples, settings)
     kernels = [name for name, value in start.items() if value.ndim == 4]
     assert kernels
@@ -68,7 +72,10 @@ def test_the_peer_starts_from_our_weights_on_our_backbone(
         torch.testing.assert_close(trained.state_dict()[f"backbone.body.network.{name}"], start[name], rtol=0, atol=1e-4)
     pixels = np.random.default_rng(0).random((96, 128), dtype=np.float32)
     assert peer.detect(trained, pixels).boxes.shape[1] == 4
-    assert peer.eigen_cam(trained, pixels).shape == (96, 128)
+    cams = peer.eigen_cams(trained, pixels)
+    kinds = ("all levels", *(f"level {level}" for level in (0, 1, 2, 3, "pool")))
+    assert list(cams) == [f"{kind} {sign}" for kind in kinds for sign in "+-"]
+    assert all(cam.shape == (96, 128) for cam in cams.values())
 
 
 def test_the_peer_sees_films_at_their_own_scale_in_training_and_after_it() -> None:
@@ -92,6 +99,43 @@ def test_what_nobody_can_see_is_no_background_for_the_peer_either() -> None:
     peer.roi_heads._ignored = [target["ignore"]]
     _, labels = peer.roi_heads.assign_targets_to_proposals([regions], [target["boxes"]], [target["labels"]])
     assert labels[0].tolist() == [1, -1, 0, -1]
+
+
+def sort_and_keep(
+    sort: Sort, seen: list[torch.Tensor], proposals: list[torch.Tensor], boxes: list[torch.Tensor], labels: list[torch.Tensor]
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    seen.extend([*proposals, *boxes])
+    return sort(proposals, boxes, labels)
+
+
+def test_the_peer_s_boxes_are_known_exactly_in_a_training_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load("peer_faster_rcnn")
+    for peer in (module.build_peer(backbone="test_efficientnet").train(), module.build_peer().train()):
+        seen: list[torch.Tensor] = []
+        sort = peer.roi_heads.assign_targets_to_proposals
+        monkeypatch.setattr(peer.roi_heads, "assign_targets_to_proposals", partial(sort_and_keep, sort, seen))
+        box = torch.tensor([[301.3, 60.7, 313.9, 74.1]])
+        target = {"boxes": box, "labels": torch.ones(1, dtype=torch.int64), "ignore": box[:0]}
+        with torch.autocast("cpu", torch.bfloat16):
+            losses = peer([torch.rand(3, 96, 320)], [target])
+        assert {one.dtype for one in (*seen, *losses.values())} == {torch.float32}
+        assert torch.equal(seen[-1], box)
+
+
+def test_a_peer_that_diverges_is_no_peer_that_finds_nothing(film_cache: FilmCache, entries: list[FilmEntry]) -> None:
+    peer = load("peer_faster_rcnn")
+    samples = TrainingSamples(film_cache, entries, config=SamplesConfig(frame_size=(128, 128)), seed=0)
+    wild = TrainingConfig(learning_rate=1e12, warmup_steps=0, batch_size=2)
+    with pytest.raises(NonFiniteLossError):
+        peer.train_peer(samples, peer.PeerSettings(wild, steps=20))
+
+
+def test_a_folder_of_other_runs_is_refused(tmp_path: Path) -> None:
+    module = load("compare_with_faster_rcnn")
+    module._keep_what_was_asked(tmp_path, {"minutes": 8.0})
+    module._keep_what_was_asked(tmp_path, {"minutes": 8.0})
+    with pytest.raises(SystemExit, match="asked for otherwise"):
+        module._keep_what_was_asked(tmp_path, {"minutes": 9.0})
 
 
 def test_a_peer_s_learning_rate_has_fallen_when_its_time_is_over() -> None:
@@ -125,5 +169,9 @@ def test_differences_are_those_of_the_same_patients() -> None:
     assert at_quarter.ours == 1.0
     assert at_quarter.ours - at_quarter.peers >= 0.5
     assert 0 < at_quarter.low <= at_quarter.ours - at_quarter.peers <= at_quarter.high
-    turned = [replace(film, key=film.key) for film in good]
-    assert compare(turned, poor, bootstrap=few)[0] == at_quarter
+    assert compare(good, [replace(film) for film in poor], bootstrap=few)[0] == at_quarter
+    with pytest.raises(ValueError, match="another order"):
+        compare(good, poor[::-1], bootstrap=few)
+    free = [replace(film, annotations=NoduleAnnotations.of_boxes(film.annotations.boxes[:0])) for film in good]
+    with pytest.raises(ValueError, match="none of the 12 films holds a nodule"):
+        compare(free, free, bootstrap=few)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xraynet.checkpoint import Checkpoint, CheckpointSettings, Provenance, write_checkpoint
+from xraynet.detector.network import Detector
 from xraynet.evaluation.rules import parse_rule
 from xraynet.ingest.catalogue import Catalogue
 from xraynet.training.calibrate import calibrate
@@ -23,7 +24,7 @@ class BestKeeper:
     preset: str
     path: Path
 
-    def keep(self, average: MovingAverage, step: int, validation: Validation) -> None:
+    def keep(self, average: MovingAverage[Detector], step: int, validation: Validation) -> None:
         """Write these weights now: what training does later cannot change them."""
         card = self.config.card
         of_these_films = not card.label_tables or set(card.label_tables) == {

@@ -19,7 +19,7 @@ class Learner:
     """All that changes while training: the network, its moving average, the optimizer and the loss scaler."""
 
     detector: Detector
-    average: MovingAverage
+    average: MovingAverage[Detector]
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     team: Team

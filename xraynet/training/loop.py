@@ -42,7 +42,7 @@ def fit(
     source: BatchSource,
     *,
     validate: Callable[[Detector, int], Validation],
-    keep_best: Callable[[MovingAverage, int, Validation], None],
+    keep_best: Callable[[MovingAverage[Detector], int, Validation], None],
     folder: Path,
     run_fingerprint: str,
     journal: Journal,
