@@ -18,7 +18,10 @@ from xraynet.errors import NonFiniteLossError
 from xraynet.evaluation.films import ScoredFilm
 from xraynet.evaluation.intervals import Bootstrap
 from xraynet.findings import NoduleAnnotations, NoduleDetections
+from xraynet.inference.predictor import Predictor
 from xraynet.ingest.catalogue import FilmEntry
+from xraynet.preparation import prepare_film
+from xraynet.radiograph import Radiograph
 from xraynet.samples.cache import FilmCache
 from xraynet.samples.dataset import SamplesConfig, TrainingSamples
 from xraynet.training.recipe import TrainingConfig
@@ -128,6 +131,18 @@ def test_a_peer_that_diverges_is_no_peer_that_finds_nothing(film_cache: FilmCach
     wild = TrainingConfig(learning_rate=1e12, warmup_steps=0, batch_size=2)
     with pytest.raises(NonFiniteLossError):
         peer.train_peer(samples, peer.PeerSettings(wild, steps=20))
+
+
+def test_reading_once_leaves_out_the_mirrored_view_and_nothing_else() -> None:
+    twice = Predictor.from_checkpoint()
+    once = load("compare_with_faster_rcnn")._reading_once(twice)
+    before, after = twice.checkpoint.settings, once.checkpoint.settings
+    assert before.decoding.second_view == "mirrored"
+    assert after == replace(before, decoding=replace(before.decoding, second_view=None))
+    film = prepare_film(Radiograph(np.random.default_rng(0).random((256, 256), dtype=np.float32)), before.preparation)
+    maps = [predictor.detect(film)[1].scores_net for predictor in (twice, once)]
+    assert maps[0].shape == maps[1].shape
+    assert not np.allclose(*maps)
 
 
 def test_a_folder_of_other_runs_is_refused(tmp_path: Path) -> None:
