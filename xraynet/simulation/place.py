@@ -44,8 +44,11 @@ def _hidden_lung(clear: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return hidden
     lungs = clear.astype(np.uint8)
     hull = np.zeros_like(lungs)
-    points = np.argwhere(clear)[:, ::-1].astype(np.int32)
-    cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
+    # The ends of each row span the same hull as all of its pixels.
+    firsts = clear[rows].argmax(axis=1)
+    lasts = clear.shape[1] - 1 - clear[rows, ::-1].argmax(axis=1)
+    ends = np.column_stack([np.concatenate([firsts, lasts]), np.concatenate([rows, rows])])
+    cv2.fillConvexPoly(hull, cv2.convexHull(ends.astype(np.int32)), 1)
     aside = max(1, (int(columns[-1]) - int(columns[0])) // 6)
     down = max(1, (int(rows[-1]) - int(rows[0])) // 10)
     beside = cv2.dilate(lungs, np.ones((1, 2 * aside + 1), np.uint8)).astype(bool) & hull.astype(bool)
