@@ -27,24 +27,24 @@ from typing import Final
 import numpy as np
 import torch
 from frozen_nodules import iterate_pairs, read_list
-from jaxtyping import Float64
 from measure_frozen import score_frozen
-from numpy.typing import NDArray
 from peer_faster_rcnn import PeerSettings, PeerStart, detect, read_peer, train_peer
 from torchvision.models.detection import FasterRCNN
 
 from xraynet.config import read_run_config
 from xraynet.evaluation.films import ScoredFilm
-from xraynet.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap
-from xraynet.evaluation.matching import match_films
-from xraynet.evaluation.metrics import froc_score, sensitivity_at
+from xraynet.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap, ChunkFigures, estimate_difference
+from xraynet.evaluation.matching import MatchTable, match_films
+from xraynet.evaluation.metrics import STANDARD_RATES, froc_score, tally_of
 from xraynet.evaluation.rules import NODE21
+from xraynet.evaluation.tallies import Tally
 from xraynet.files import open_atomically
 from xraynet.findings import LabelState, NoduleDetections
+from xraynet.geometry import clip_boxes
 from xraynet.inference.predictor import Predictor
 from xraynet.ingest.catalogue import Catalogue, read_catalogue
 from xraynet.lungs.segmenter import shipped_lungs
-from xraynet.preparation import PreparationConfig, prepare_film
+from xraynet.preparation import PreparationConfig, PreparedFilm, prepare_film
 from xraynet.radiograph import Radiograph
 from xraynet.samples.build import build_cache
 from xraynet.samples.cache import FilmCache
@@ -57,9 +57,9 @@ from xraynet.training.run import RunOptions, train_detector
 from xraynet.training.validate import score_films, uncalibrated
 
 RATES: Final = (0.25, 2.0, 4.0)
-OUR_FACTORS: Final = (0.5, 1.0, 2.0)
-PEER_FACTORS: Final = (0.25, 0.5, 1.0)
-"""The three learning rates of either, in units of the preset's. Of 0.5, 1 and 2, from ImageNet weights, 0.5 suited the peer."""
+FIGURES: Final = (*(f"sensitivity at {rate:g} false positives per film" for rate in RATES), "FROC score", "film AUC")
+FACTORS: Final = (0.5, 1.0, 2.0)
+"""The three learning rates of either, in units of the preset's."""
 
 DRAWN_ANEW: Final = 21
 """The seed of nodules that chose no learning rate and no step, on the validation films that did."""
@@ -70,14 +70,14 @@ FOR_STEPS: Final = 0.92
 """The part of the minutes that is planned for steps; validation takes the rest."""
 
 Detect = Callable[[Radiograph], NoduleDetections]
-Figures = Float64[NDArray[np.float64], " rates"]
+Measure = Callable[[Tally], ChunkFigures]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Sensitivity of ours and of the peer at one rate of false marks, and the interval of ours minus theirs."""
+    """One figure of ours and of the peer, and the interval of ours minus theirs."""
 
-    false_positives_per_film: float
+    figure: str
     ours: float
     peers: float
     low: float
@@ -87,41 +87,30 @@ class Difference:
 def compare(
     ours: Sequence[ScoredFilm], peers: Sequence[ScoredFilm], *, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
 ) -> list[Difference]:
-    """The paired differences at each rate: both are scored on the same resamples of patients.
+    """Sensitivity at each rate of false marks, FROC score and film AUC of both, with the paired interval over patients.
 
-    Raises ValueError where the two do not hold the same films in the same order. A resample without a nodule is left out.
+    Raises ValueError where the two do not hold the same films in the same order, or none with a nodule and one without.
     """
-    if [film.key for film in ours] != [film.key for film in peers]:
-        raise ValueError("ours and the peer's films differ, or come in another order")
-    patients = sorted({film.patient_key or film.key for film in ours})
-    films_of = {patient: [] for patient in patients}
-    for place, film in enumerate(ours):
-        films_of[film.patient_key or film.key].append(place)
-    rng = np.random.default_rng(bootstrap.seed)
-    found = [_sensitivities(films) for films in (ours, peers)]
-    if any(one is None for one in found):
-        raise ValueError(f"none of the {len(ours)} films holds a nodule to find")
-    differences = []
-    for _ in range(bootstrap.num_resamples):
-        drawn = [place for patient in rng.choice(patients, len(patients)) for place in films_of[patient]]
-        of_ours, of_peers = (
-            _sensitivities([replace(films[place], key=str(number)) for number, place in enumerate(drawn)])
-            for films in (ours, peers)
-        )
-        if of_ours is not None and of_peers is not None:
-            differences.append(of_ours - of_peers)
-    tail = (1 - bootstrap.level) / 2
-    low, high = np.quantile(np.array(differences), [tail, 1 - tail], axis=0)
+    return list_differences(match_films(ours, NODE21), match_films(peers, NODE21), FIGURES, _figures, bootstrap=bootstrap)
+
+
+def list_differences(
+    ours: MatchTable, peers: MatchTable, names: Sequence[str], measure: Measure, *, bootstrap: Bootstrap
+) -> list[Difference]:
+    """Each figure that ``measure`` gives, by name. Raises ValueError where one of them is undefined on these films."""
+    values = [measure(tally_of(table))[0] for table in (ours, peers)]
+    if np.isnan(values).any():
+        raise ValueError(f"{len(ours.films)} films: at least one with a nodule and one without were expected")
+    between, _ = estimate_difference(ours, peers, measure, bootstrap)
     return [
-        Difference(rate, *(round(float(value), 4) for value in values))
-        for rate, *values in zip(RATES, *found, low, high, strict=True)
+        Difference(figure, *(round(float(value), 4) for value in (*both, one.low, one.high)))
+        for figure, one, *both in zip(names, between, *values, strict=True)
     ]
 
 
-def _sensitivities(films: Sequence[ScoredFilm]) -> Figures | None:
-    """At each rate; None without a nodule."""
-    figures = sensitivity_at(match_films(films, NODE21), RATES)
-    return None if any(figure is None for figure in figures) else np.array(figures, dtype=np.float64)
+def _figures(tally: Tally) -> ChunkFigures:
+    standard = tally.sensitivity_at(STANDARD_RATES).mean(axis=1)
+    return np.column_stack([tally.sensitivity_at(RATES), standard, tally.film_auc()])
 
 
 def _samples_of(catalogue: Catalogue, config: RunConfig, folder: Path) -> tuple[TrainingSamples, list[ValidationFilms]]:
@@ -156,13 +145,16 @@ def score_ours(predictor: Predictor, films: ValidationFilms) -> list[ScoredFilm]
     return list(score_films(predictor.detector, films, batch_size=1, team=team, precision=nullcontext(), decoding=decoding))
 
 
-def _detect_with_peer(peer: FasterRCNN, preparation: PreparationConfig) -> Detect:
-    def marks(film: Radiograph) -> NoduleDetections:
-        prepared = prepare_film(film, preparation)
-        found = detect(peer, prepared.pixels)
-        return NoduleDetections(boxes=prepared.letterbox.boxes_to_stored(found.boxes), scores=found.scores)
+def mark_with_peer(peer: FasterRCNN, prepared: PreparedFilm) -> NoduleDetections:
+    """What the peer marks on a prepared film, in stored pixels; what lies beside the film is cut off, as with ours."""
+    found = detect(peer, prepared.pixels)
+    boxes = clip_boxes(prepared.letterbox.boxes_to_stored(found.boxes), size=prepared.letterbox.stored_size)
+    inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    return NoduleDetections(boxes=boxes, scores=found.scores).select(inside)
 
-    return marks
+
+def _detect_with_peer(peer: FasterRCNN, preparation: PreparationConfig) -> Detect:
+    return lambda film: mark_with_peer(peer, prepare_film(film, preparation))
 
 
 def _detect_with_ours(predictor: Predictor) -> Detect:
@@ -211,7 +203,7 @@ def train_ours(catalogue: Catalogue, config: RunConfig, *, minutes: float, out: 
     scores: dict[str, float] = {}
     steps: dict[str, int] = {}
     planned = max(1, round(FOR_STEPS * 60 * minutes / time_a_step(catalogue, config, out=out / "probe", cache=cache)))
-    for factor in OUR_FACTORS:
+    for factor in FACTORS:
         rate = config.training.learning_rate * factor
         training = replace(config.training, learning_rate=rate, total_steps=planned, max_minutes=minutes)
         events = _run_ours(catalogue, replace(config, training=training), out=out / f"ours-{rate:g}", cache=cache)
@@ -224,7 +216,7 @@ def train_peers(samples: TrainingSamples, films: ValidationFilms, settings: Peer
     """The peer's three runs; the weights of each go to ``OUT/peer-RATE.pt``, its steps to a file beside them."""
     scores: dict[str, float] = {}
     steps: dict[str, int] = {}
-    for rate in (settings.training.learning_rate * factor for factor in PEER_FACTORS):
+    for rate in (settings.training.learning_rate * factor for factor in FACTORS):
         kept, told = out / f"peer-{rate:g}.pt", out / f"peer-{rate:g}.steps"
         if not kept.exists():
             peer, num_steps = train_peer(samples, replace(settings, training=replace(settings.training, learning_rate=rate)))
@@ -237,7 +229,7 @@ def train_peers(samples: TrainingSamples, films: ValidationFilms, settings: Peer
     return Runs(scores, steps)
 
 
-def _reading_once(predictor: Predictor) -> Predictor:
+def reading_once(predictor: Predictor) -> Predictor:
     """The same predictor without the second view of each film."""
     settings = predictor.checkpoint.settings
     once = replace(settings, decoding=replace(settings.decoding, second_view=None))
@@ -297,7 +289,7 @@ def main() -> None:
     frozen_of_peer, anew_of_peer = score_frozen(catalogue, peers_marks), score_peer(peer, anew)
     readings = {"ours": predictor}
     if config.decoding.second_view is not None:
-        readings["ours, reading each film once"] = _reading_once(predictor)
+        readings["ours, reading each film once"] = reading_once(predictor)
     table: dict[str, object] = {**facts, "runs": {"ours": asdict(of_ours), "Faster R-CNN": asdict(of_peers)}}
     for name, one in readings.items():
         frozen = compare(score_frozen(catalogue, _detect_with_ours(one)), frozen_of_peer)

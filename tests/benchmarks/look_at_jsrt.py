@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from xraynet.checkpoint import find_shipped_checkpoint, read_checkpoint
@@ -29,8 +30,8 @@ from xraynet.evaluation.matching import MatchTable, match_films
 from xraynet.evaluation.predictions import read_predictions
 from xraynet.evaluation.results import EvaluationResult, read_metrics
 from xraynet.evaluation.rules import parse_rule
-from xraynet.evaluation.tallies import Tally, weighted_ratio, weighted_sum
-from xraynet.ingest.catalogue import read_catalogue
+from xraynet.evaluation.tallies import Tally, Weights, weighted_ratio, weighted_sum
+from xraynet.ingest.catalogue import Catalogue, read_catalogue
 
 LOG: Final = Path(__file__).resolve().parents[2] / "checkpoints" / "JSRT_LOOKS.jsonl"
 RULES: Final = ("jsrt-25mm", "jsrt-inside")
@@ -64,16 +65,26 @@ def blocking_score(table: MatchTable, rate: float) -> float:
     return float(table.false_scores[allowed]) if len(table.false_scores) > allowed else -0.5
 
 
+def share_found_at(
+    table: MatchTable, members: NDArray[np.bool_], *, rate: float, weights: Weights
+) -> Float64[NDArray[np.float64], " resamples"]:
+    """The share of the nodules that are ``members`` found at the threshold that admits ``rate`` false marks a film of all.
+
+    The threshold is that of the films as they are, under every row of ``weights``.
+    """
+    num = len(table.films)
+    whole = np.bincount(table.nodule_films[members], minlength=num)
+    found = np.bincount(table.nodule_films[members & (table.nodule_scores > blocking_score(table, rate))], minlength=num)
+    return weighted_ratio(weighted_sum(weights, found), weighted_sum(weights, whole))
+
+
 def sensitivity_among(
     table: MatchTable, members: NDArray[np.bool_], *, rate: float, bootstrap: Bootstrap = DEFAULT_BOOTSTRAP
 ) -> Estimate:
     """Sensitivity among the nodules that are ``members``, at the threshold that admits ``rate`` false marks a film of all."""
-    num = len(table.films)
-    whole = np.bincount(table.nodule_films[members], minlength=num)
-    found = np.bincount(table.nodule_films[members & (table.nodule_scores > blocking_score(table, rate))], minlength=num)
 
     def measure(tally: Tally) -> ChunkFigures:
-        return weighted_ratio(weighted_sum(tally.weights, found), weighted_sum(tally.weights, whole))[:, None]
+        return share_found_at(table, members, rate=rate, weights=tally.weights)[:, None]
 
     return estimate(table, measure, bootstrap)[0][0]
 
@@ -122,28 +133,50 @@ def _xraynet(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "xraynet", *arguments], check=True)
 
 
-def look(folder: Path, checkpoint: Path, *, out: Path) -> dict[str, Figures]:
-    """Read the films twice, without and with their spacing, and score each reading under both rules."""
-    catalogue, images = out / "catalogue", folder / "images"
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What a detector said of the films read in one way, and its figures under one rule."""
+
+    figures: Figures
+    films: tuple[ScoredFilm, ...]
+
+
+def ingest_films(folder: Path, *, out: Path) -> Catalogue:
+    """A catalogue of the films, all of them in the test split."""
     labels = ["--labels", str(folder / "nodules.csv"), "--format", "jsrt"]
-    _xraynet("ingest", str(images), *labels, "--split", "0,0,1", "--out", str(catalogue))
-    films = read_catalogue(catalogue)
-    spacing = FRAME_MM / int(films.films["height"].iloc[0])
-    ways = {"no spacing given": [], "spacing given": ["--spacing-mm", f"{spacing:.6g},{spacing:.6g}"]}
-    figures = {}
-    for way, options in ways.items():
+    _xraynet("ingest", str(folder / "images"), *labels, "--split", "0,0,1", "--out", str(out))
+    return read_catalogue(out)
+
+
+def spacings_of_ways(films: Catalogue) -> dict[str, float | None]:
+    """The two ways in which the films are read, and the spacing in mm that is given with them."""
+    return {"no spacing given": None, "spacing given": FRAME_MM / int(films.films["height"].iloc[0])}
+
+
+def look(folder: Path, checkpoint: Path, *, out: Path) -> dict[str, Look]:
+    """Read the films twice, without and with their spacing, and score each reading under both rules."""
+    films = ingest_films(folder, out=out / "catalogue")
+    looks = {}
+    for way, spacing in spacings_of_ways(films).items():
         readings = out / way.replace(" ", "-")
         wanted = ["--checkpoint", str(checkpoint), "--outputs", "reading,csv", "--out", str(readings)]
-        _xraynet("predict", str(images), *wanted, *options)
+        options = [] if spacing is None else ["--spacing-mm", f"{spacing:.6g},{spacing:.6g}"]
+        _xraynet("predict", str(folder / "images"), *wanted, *options)
         joined = join_predictions(films.entries("test"), read_predictions(readings, form="readings"))
         for rule in RULES:
             scored = out / f"{readings.name}-{rule}"
             _xraynet(
-                *("evaluate", "--predictions", str(readings), "--catalogue", str(catalogue)),
+                *("evaluate", "--predictions", str(readings), "--catalogue", str(out / "catalogue")),
                 *("--rule", rule, "--out", str(scored)),
             )
-            figures[f"{way}, {rule}"] = summarise(read_metrics(scored / "metrics.json"), joined.films)
-    return figures
+            looks[f"{way}, {rule}"] = Look(summarise(read_metrics(scored / "metrics.json"), joined.films), joined.films)
+    return looks
+
+
+def refuse_a_second_look(fingerprint: str, path: Path, *, log: Path = LOG) -> None:
+    """End the command where these weights were looked at before."""
+    if any(earlier["checkpoint"] == fingerprint for earlier in read_looks(log)):
+        raise SystemExit(f"{path} ({fingerprint[:16]}) was looked at before; its figures are in {log}")
 
 
 def main() -> None:
@@ -156,9 +189,8 @@ def main() -> None:
     asked = parser.parse_args()
     path = asked.checkpoint or find_shipped_checkpoint()
     identity = read_checkpoint(path).identity
-    if any(earlier["checkpoint"] == identity.fingerprint for earlier in read_looks()):
-        parser.error(f"{path} ({identity.fingerprint[:16]}) was looked at before; its figures are in {LOG}")
-    figures = look(asked.films, path, out=asked.out)
+    refuse_a_second_look(identity.fingerprint, path)
+    figures = {title: seen.figures for title, seen in look(asked.films, path, out=asked.out).items()}
     append_look(identity.fingerprint, name=identity.name, why=asked.why, figures=figures)
     print(json.dumps({title: asdict(found) for title, found in figures.items()}, indent=1))
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from xraynet.evaluation.intervals import Bootstrap, Estimate, estimate, wilson_interval
+from xraynet.evaluation.intervals import Bootstrap, Estimate, estimate, estimate_difference, wilson_interval
 from xraynet.evaluation.matching import match_films
-from xraynet.evaluation.rules import NODE21
+from xraynet.evaluation.rules import NODE21, parse_rule
 from xraynet.evaluation.tallies import weighted_ratio
 
 A = (100, 100, 120, 120)
@@ -117,3 +117,46 @@ def test_wilson_interval_against_known_values() -> None:
     assert wilson_interval(0, 0) == (None, None)
     with pytest.raises(ValueError, match="3 of 2 is no proportion"):
         wilson_interval(3, 2)
+
+
+def test_a_paired_difference_is_narrower_than_its_parts_and_agrees_with_a_draw_of_its_own(make_film) -> None:
+    rng = np.random.default_rng(0)
+    patients = [f"p{number // 2}" for number in range(60)]
+    poor = [bool(hit) for hit in rng.random(60) < 0.5]
+    good = [hit or bool(lucky) for hit, lucky in zip(poor, rng.random(60) < 0.2, strict=True)]
+    tables = [match_films(films_of(make_film, found, patients), NODE21) for found in (good, poor)]
+    (between,), facts = estimate_difference(*tables, recall, Bootstrap(num_resamples=2000))
+    assert between.value == pytest.approx(np.mean(good) - np.mean(poor))
+    assert (facts.num_patients, facts.num_resamples) == (30, 2000)
+    gains = (np.array(good, dtype=float) - np.array(poor, dtype=float)).reshape(30, 2).sum(axis=1)
+    drawn = gains[rng.integers(30, size=(4000, 30))].sum(axis=1) / 60
+    np.testing.assert_allclose((between.low, between.high), np.quantile(drawn, (0.025, 0.975)), atol=0.02)
+    alone = [estimate(table, recall, Bootstrap(num_resamples=2000))[0][0] for table in tables]
+    assert all(between.high - between.low < one.high - one.low for one in alone)
+
+
+def test_the_difference_from_itself_is_nothing_and_the_other_way_round_its_negative(make_film) -> None:
+    good, poor = (
+        match_films(films_of(make_film, found, [f"p{i}" for i in range(8)]), NODE21)
+        for found in ([True] * 8, [True, False] * 4)
+    )
+    assert estimate_difference(good, good, recall)[0] == (Estimate(0.0, 0.0, 0.0),)
+    (there,), (back,) = (estimate_difference(*pair, recall)[0] for pair in ((good, poor), (poor, good)))
+    assert (back.value, back.low, back.high) == (-0.5, -there.high, -there.low)
+
+
+def test_what_are_no_pairs_is_refused(make_film) -> None:
+    films = films_of(make_film, [True, False], ["a", "b"])
+    table = match_films(films, NODE21)
+    with pytest.raises(ValueError, match="another order"):
+        estimate_difference(table, match_films(films[::-1], NODE21), recall)
+    with pytest.raises(ValueError, match="other films or patients"):
+        estimate_difference(table, match_films(films_of(make_film, [True, False], ["a", "c"]), NODE21), recall)
+    with pytest.raises(ValueError, match="know other nodules"):
+        estimate_difference(table, match_films([films[0], make_film("f1", [], patient="b")], NODE21), recall)
+    unknown = match_films([films[0], make_film("f1", None, patient="b", film_has_nodule=True)], NODE21)
+    free = match_films([films[0], make_film("f1", [], patient="b")], NODE21)
+    with pytest.raises(ValueError, match="know other nodules"):
+        estimate_difference(free, unknown, recall)
+    with pytest.raises(ValueError, match="matched under node21 and jsrt-25mm; one rule"):
+        estimate_difference(table, match_films(films, parse_rule("jsrt-25mm")), recall)

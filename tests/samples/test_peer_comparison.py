@@ -133,9 +133,9 @@ def test_a_peer_that_diverges_is_no_peer_that_finds_nothing(film_cache: FilmCach
         peer.train_peer(samples, peer.PeerSettings(wild, steps=20))
 
 
-def test_reading_once_leaves_out_the_mirrored_view_and_nothing_else() -> None:
+def testreading_once_leaves_out_the_mirrored_view_and_nothing_else() -> None:
     twice = Predictor.from_checkpoint()
-    once = load("compare_with_faster_rcnn")._reading_once(twice)
+    once = load("compare_with_faster_rcnn").reading_once(twice)
     before, after = twice.checkpoint.settings, once.checkpoint.settings
     assert before.decoding.second_view == "mirrored"
     assert after == replace(before, decoding=replace(before.decoding, second_view=None))
@@ -161,9 +161,9 @@ def test_a_peer_s_learning_rate_has_fallen_when_its_time_is_over() -> None:
 
 
 def films(*, found: tuple[float, ...]) -> list[ScoredFilm]:
-    """One film a score: its nodule is marked with it, and a false mark with 0.5."""
+    """Two films a score: a nodule marked with it beside a false mark of 0.5, and a film with neither. Two scores a patient."""
     box = np.array([[10, 10, 20, 20]], dtype=np.float32)
-    return [
+    pairs = [
         ScoredFilm(
             key=f"film{number}",
             annotations=NoduleAnnotations.of_boxes(box),
@@ -172,21 +172,24 @@ def films(*, found: tuple[float, ...]) -> list[ScoredFilm]:
         )
         for number, score in enumerate(found)
     ]
+    empty = NoduleDetections(box[:0], np.zeros(0, dtype=np.float32))
+    free = NoduleAnnotations.of_boxes(box[:0])
+    return pairs + [replace(film, key=f"{film.key}-free", annotations=free, detections=empty) for film in pairs]
 
 
 def test_differences_are_those_of_the_same_patients() -> None:
-    compare = load("compare_with_faster_rcnn").compare
-    few = Bootstrap(num_resamples=40)
+    module = load("compare_with_faster_rcnn")
+    compare, few = module.compare, Bootstrap(num_resamples=40)
     good, poor = films(found=(0.9,) * 12), films(found=(0.9,) * 6 + (0.1,) * 6)
     same = compare(good, good, bootstrap=few)
+    assert [one.figure for one in same] == list(module.FIGURES)
     assert all((one.low, one.high) == (0.0, 0.0) for one in same)
     at_quarter = compare(good, poor, bootstrap=few)[0]
-    assert at_quarter.ours == 1.0
-    assert at_quarter.ours - at_quarter.peers >= 0.5
+    assert at_quarter.figure == "sensitivity at 0.25 false positives per film"
+    assert (at_quarter.ours, at_quarter.peers) == (1.0, 0.5)
     assert 0 < at_quarter.low <= at_quarter.ours - at_quarter.peers <= at_quarter.high
     assert compare(good, [replace(film) for film in poor], bootstrap=few)[0] == at_quarter
     with pytest.raises(ValueError, match="another order"):
         compare(good, poor[::-1], bootstrap=few)
-    free = [replace(film, annotations=NoduleAnnotations.of_boxes(film.annotations.boxes[:0])) for film in good]
-    with pytest.raises(ValueError, match="none of the 12 films holds a nodule"):
-        compare(free, free, bootstrap=few)
+    with pytest.raises(ValueError, match="12 films: at least one with a nodule and one without"):
+        compare(good[12:], poor[12:], bootstrap=few)
