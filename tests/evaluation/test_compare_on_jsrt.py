@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 from peer_faster_rcnn import build_peer
+from typer.testing import CliRunner
 
 from xraynet.checkpoint import find_shipped_checkpoint, read_checkpoint
+from xraynet.cli.main import build_app
 from xraynet.evaluation.films import ScoredFilm
 from xraynet.evaluation.intervals import Bootstrap
 from xraynet.findings import NoduleDetections
@@ -47,10 +49,11 @@ def drawn_jsrt(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def comparison(tmp_path: Path) -> Path:
-    """What a comparison leaves behind: the shipped detector as the best of ours, an untrained peer, and worse ones."""
+    """What a comparison leaves behind: the shipped detector, reading films once, as the best of ours, and an untrained peer."""
     folder = tmp_path / "comparison"
     (folder / "ours-0.001").mkdir(parents=True)
-    shutil.copy(find_shipped_checkpoint(), folder / "ours-0.001" / "best.safetensors")
+    once = compare_on_jsrt.our_checkpoints(find_shipped_checkpoint(), out=tmp_path)["ours, reading each film once"]
+    shutil.move(once, folder / "ours-0.001" / "best.safetensors")
     torch.save(build_peer().state_dict(), folder / "peer-0.002.pt")
     facts = {
         "preset": "nodule-cpu-lite",
@@ -69,9 +72,16 @@ def comparison(tmp_path: Path) -> Path:
     return folder
 
 
-def test_all_are_looked_at_once_and_the_looks_are_written_down(
+def run_here(*arguments: str) -> None:
+    result = CliRunner().invoke(build_app(), arguments)
+    assert result.exit_code == 0, result.output
+
+
+def test_both_are_looked_at_once_and_the_looks_are_written_down(
     drawn_jsrt: Path, comparison: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # In this process: a program of its own for each of the commands would take a minute and a half.
+    monkeypatch.setattr(look_at_jsrt, "_xraynet", run_here)
     out, log = tmp_path / "out", tmp_path / "looks.jsonl"
     asked = ["--films", str(drawn_jsrt), "--comparison", str(comparison), "--out", str(out), "--log", str(log)]
     monkeypatch.setattr(sys, "argv", ["compare_on_jsrt.py", *asked])
@@ -85,25 +95,34 @@ def test_all_are_looked_at_once_and_the_looks_are_written_down(
 
     ways = {f"{way}, {rule}" for way in ("no spacing given", "spacing given") for rule in look_at_jsrt.RULES}
     looks = look_at_jsrt.read_looks(log)
-    twice, once, peers = looks
-    assert twice["checkpoint"] == read_checkpoint(find_shipped_checkpoint()).fingerprint
-    assert read_checkpoint(out / "once.safetensors").settings.decoding.second_view is None
-    assert len({look["checkpoint"] for look in looks}) == 3
-    assert [len(look["checkpoint"]) for look in looks] == [64] * 3
+    ours, peers = looks
+    assert ours["checkpoint"] == read_checkpoint(comparison / "ours-0.001" / "best.safetensors").fingerprint
+    assert [len(look["checkpoint"]) for look in looks] == [64, 64]
     assert peers["name"] == compare_on_jsrt.PEERS_NAME
-    assert "reading each film once" in once["why"]
     assert all(set(look["figures"]) == ways for look in looks)
     assert peers["figures"]["spacing given, jsrt-25mm"]["operating_threshold"] is None
     compared = json.loads((out / "compared.json").read_text())
-    assert list(compared) == ["ours", "ours, reading each film once"]
-    for ours, rows_of_ways in zip((twice, once), compared.values(), strict=True):
-        for title, rows in rows_of_ways.items():
-            assert [row["figure"] for row in rows] == list(compare_on_jsrt.FIGURES)
-            logged = [look["figures"][title]["film_auc"][0] for look in (ours, peers)]
-            assert [rows[-1][side] for side in ("ours", "peers")] == pytest.approx(logged, abs=1e-3)
+    assert set(compared) == {"ours"}
+    assert set(compared["ours"]) == ways
+    for title, rows in compared["ours"].items():
+        assert [row["figure"] for row in rows] == list(compare_on_jsrt.FIGURES)
+        logged = [look["figures"][title]["film_auc"][0] for look in looks]
+        assert [rows[-1][side] for side in ("ours", "peers")] == pytest.approx(logged, abs=1e-3)
     kept = json.loads((out / "peer" / "no-spacing-given.json").read_text())
     assert len(kept) == 5
     assert [marks for marks in kept.values() if marks is None] == [None]
+
+
+def test_a_detector_that_reads_films_mirrored_as_well_is_looked_at_without_that_too(tmp_path: Path) -> None:
+    shipped = find_shipped_checkpoint()
+    found = compare_on_jsrt.our_checkpoints(shipped, out=tmp_path)
+    assert list(found) == ["ours", "ours, reading each film once"]
+    assert found["ours"] == shipped
+    twice, once = (read_checkpoint(path) for path in found.values())
+    assert (twice.settings.decoding.second_view, once.settings.decoding.second_view) == ("mirrored", None)
+    assert twice.fingerprint != once.fingerprint
+    again = found["ours, reading each film once"]
+    assert compare_on_jsrt.our_checkpoints(again, out=tmp_path / "other") == {"ours": again}
 
 
 def test_the_peer_reads_through_our_gate_and_its_boxes_are_of_the_stored_film(
