@@ -14,13 +14,13 @@ import argparse
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
-from compare_with_faster_rcnn import Difference, Runs, list_differences, mark_with_peer
+from compare_with_faster_rcnn import Difference, Runs, list_differences, mark_with_peer, reading_once
 from look_at_jsrt import (
     LOG,
     RATES,
@@ -120,8 +120,7 @@ def our_checkpoints(best: Path, *, out: Path) -> dict[str, Path]:
     if checkpoint.settings.decoding.second_view is None:
         return {"ours": best}
     once = out / "once.safetensors"
-    decoding = replace(checkpoint.settings.decoding, second_view=None)
-    write_checkpoint(once, checkpoint.with_settings(replace(checkpoint.settings, decoding=decoding)))
+    write_checkpoint(once, reading_once(checkpoint))
     return {"ours": best, "ours, reading each film once": once}
 
 

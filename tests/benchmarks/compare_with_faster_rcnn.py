@@ -31,6 +31,7 @@ from measure_frozen import score_frozen
 from peer_faster_rcnn import PeerSettings, PeerStart, detect, read_peer, train_peer
 from torchvision.models.detection import FasterRCNN
 
+from xraynet.checkpoint import Checkpoint
 from xraynet.config import read_run_config
 from xraynet.evaluation.films import ScoredFilm
 from xraynet.evaluation.intervals import DEFAULT_BOOTSTRAP, Bootstrap, ChunkFigures, estimate_difference
@@ -229,11 +230,10 @@ def train_peers(samples: TrainingSamples, films: ValidationFilms, settings: Peer
     return Runs(scores, steps)
 
 
-def reading_once(predictor: Predictor) -> Predictor:
-    """The same predictor without the second view of each film."""
-    settings = predictor.checkpoint.settings
-    once = replace(settings, decoding=replace(settings.decoding, second_view=None))
-    return replace(predictor, checkpoint=replace(predictor.checkpoint, settings=once))
+def reading_once(checkpoint: Checkpoint) -> Checkpoint:
+    """The same weights without the second view of each film."""
+    settings = checkpoint.settings
+    return checkpoint.with_settings(replace(settings, decoding=replace(settings.decoding, second_view=None)))
 
 
 def _seconds_a_film(detectors: Sequence[Detect], films: Sequence[Radiograph]) -> list[float]:
@@ -289,7 +289,7 @@ def main() -> None:
     frozen_of_peer, anew_of_peer = score_frozen(catalogue, peers_marks), score_peer(peer, anew)
     readings = {"ours": predictor}
     if config.decoding.second_view is not None:
-        readings["ours, reading each film once"] = reading_once(predictor)
+        readings["ours, reading each film once"] = replace(predictor, checkpoint=reading_once(predictor.checkpoint))
     table: dict[str, object] = {**facts, "runs": {"ours": asdict(of_ours), "Faster R-CNN": asdict(of_peers)}}
     for name, one in readings.items():
         frozen = compare(score_frozen(catalogue, _detect_with_ours(one)), frozen_of_peer)

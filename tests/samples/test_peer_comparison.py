@@ -133,9 +133,9 @@ def test_a_peer_that_diverges_is_no_peer_that_finds_nothing(film_cache: FilmCach
         peer.train_peer(samples, peer.PeerSettings(wild, steps=20))
 
 
-def testreading_once_leaves_out_the_mirrored_view_and_nothing_else() -> None:
+def test_reading_once_leaves_out_the_mirrored_view_and_nothing_else() -> None:
     twice = Predictor.from_checkpoint()
-    once = load("compare_with_faster_rcnn").reading_once(twice)
+    once = replace(twice, checkpoint=load("compare_with_faster_rcnn").reading_once(twice.checkpoint))
     before, after = twice.checkpoint.settings, once.checkpoint.settings
     assert before.decoding.second_view == "mirrored"
     assert after == replace(before, decoding=replace(before.decoding, second_view=None))
